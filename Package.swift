@@ -1,0 +1,64 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// The module graph is the architecture: the arrows below are the only ones allowed
+// (Docs/Architecture.md). NPUSim must never gain an arrow to GraphIR, Tiling or Codegen.
+
+/// One library module of ours: its name and what it may import.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies)
+}
+
+/// The tests of one module; `TestKit` is shared by all of them.
+func tests(_ name: String, _ more: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.target(name: name), "TestKit"] + more,
+    path: "Tests/\(name)Tests")
+}
+
+let package = Package(
+  name: "Swiftlet",
+  products: [
+    .executable(name: "swiftlet", targets: ["swiftlet"]),
+    .library(name: "SwiftletSession", targets: ["Session"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+  ],
+  targets: [
+    module("Support"),
+    module("TensorCore", ["Support"]),
+    module("GraphIR", ["TensorCore", "Support"]),
+    module("Containers", ["Support", "TensorCore"]),
+    module("Tokenizers", ["Support"]),
+    module("Importers", ["Containers", "GraphIR", "Tokenizers"]),
+    module("Reference", ["GraphIR", "TensorCore", "Support"]),
+    module("Quantize", ["GraphIR", "Reference"]),
+    module("TargetModel", ["TensorCore", "Support", .product(name: "Yams", package: "Yams")]),
+    module("EthosUISA", ["TensorCore", "Support"]),
+    module("NPUTiming", ["EthosUISA", "TargetModel"]),
+    module("Tiling", ["GraphIR", "NPUTiming"]),
+    module("ProgramFormat", ["TensorCore", "EthosUISA", "Support"]),
+    module("Codegen", ["Tiling", "EthosUISA", "ProgramFormat", "Tokenizers"]),
+    module("NPUSim", ["EthosUISA", "NPUTiming", "ProgramFormat"]),
+    .target(name: "DeviceRuntime", publicHeadersPath: "include"),
+    module("Session", ["ProgramFormat", "NPUSim", "DeviceRuntime", "Tokenizers", "TargetModel"]),
+    module("Analysis", ["Session", "Reference", "Quantize"]),
+    module(
+      "Driver",
+      [
+        "Importers", "Quantize", "Codegen", "Session", "Analysis",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .executableTarget(name: "swiftlet", dependencies: ["Driver"]),
+    .target(name: "TestKit", dependencies: ["Support"], path: "Tests/TestKit"),
+    tests("Support"), tests("TensorCore"), tests("GraphIR"), tests("Containers"),
+    tests("Tokenizers"), tests("Importers"), tests("Reference"), tests("Quantize"),
+    tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
+    tests("Codegen", ["NPUSim", "Reference", "Quantize"]),
+    tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Importers"]), tests("Driver"),
+    tests("DeviceRuntime", ["Tokenizers"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

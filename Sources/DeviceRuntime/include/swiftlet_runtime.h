@@ -1,0 +1,3 @@
+#ifndef SWIFTLET_RUNTIME_H
+#define SWIFTLET_RUNTIME_H
+#endif
