@@ -120,7 +120,7 @@ public struct FixedScale: Sendable, Hashable {
 
   /// What is added to a product of the given sign before the arithmetic right shift by `shift`.
   @inlinable
-  static func roundingTerm(
+  public static func roundingTerm(
     negative: Bool, shift s: Int64, rounding: RoundingMode, doubleRoundShift d: Int
   ) -> Int64 {
     guard s > 0 else { return 0 }
