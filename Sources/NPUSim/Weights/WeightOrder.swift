@@ -29,7 +29,7 @@ struct WeightOrder {
   /// Calls the body for each weight of the stream: channel of this core, undilated kernel row and column,
   /// input channel. Padding has channel -1.
   @inline(__always)
-  func forEach(_ body: (Int, Int, Int, Int) -> Void) {
+  func visit(_ body: (Int, Int, Int, Int) -> Void) {
     let inputs = layout.isDepthwise ? 1 : layout.ifmDepth
     let lanes = layout.isDepthwise ? 1 : ifmUnit
     forEachGroup { ofm, ofmEnd, ifm, ky0, kx0, height, width, n, inner in

@@ -26,7 +26,7 @@ enum WeightReader {
       let stream = try StandardWeightDecoder.decode(bytes, count: order.count)
       var strays = 0
       var at = 0
-      order.forEach { channel, ky, kx, input in
+      order.visit { channel, ky, kx, input in
         let weight = stream[at]
         at &+= 1
         guard channel >= 0 else {
