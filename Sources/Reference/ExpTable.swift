@@ -29,9 +29,11 @@ public enum ExpTable {
     16562, 16518, 16473, 16428, 16384,
   ]
 
-  /// `2^15 · 2^(-u / 4096)` for `u` in 0 ... 65535: interpolated, then shifted by the whole part.
+  /// `2^15 · 2^(-u / 4096)` for `u` in 0 ... 65536, with 0 for the last: interpolated,
+  /// then shifted by the whole part.
   @inline(__always)
   static func weight(_ u: Int, _ table: UnsafePointer<Int32>) -> Int32 {
+    if u > 65535 { return 0 }
     let f = u & 4095
     let (b, w) = (f >> 4, Int32(truncatingIfNeeded: f & 15))
     let y = table[b] &- ((table[b] &- table[b + 1]) &* w &+ 8) >> 4

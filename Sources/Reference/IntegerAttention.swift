@@ -67,7 +67,7 @@ struct IntegerAttention: Sendable {
     var sum: Int64 = 0
     for j in 0..<count {
       let distance = UInt64(Int64(top) &- Int64(e[j]))
-      let u = min((distance &* multiplier &+ half) >> shift, 65535)
+      let u = min((distance &* multiplier &+ half) >> shift, 65536)
       let weight = ExpTable.weight(Int(u), table)
       e[j] = weight
       sum &+= Int64(weight)
