@@ -26,10 +26,4 @@ public enum BlockFormat: String, Sendable, Hashable, CaseIterable {
     case .q6_k: 210
     }
   }
-
-  /// Dequantises whole blocks. `out` has room for all elements of `raw`.
-  public func dequantise(_ raw: UnsafeRawBufferPointer, into out: UnsafeMutableBufferPointer<Float>)
-  {
-    // Filled in by the importer's side of the house, one file per family.
-  }
 }
