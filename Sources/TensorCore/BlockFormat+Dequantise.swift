@@ -56,7 +56,8 @@ extension BlockFormat {
 /// The half-precision number at a byte offset.
 @inline(__always)
 func halfScale(_ block: UnsafeRawPointer, _ offset: Int) -> Float {
-  HalfFloat.float(UInt16(littleEndian: block.loadUnaligned(fromByteOffset: offset, as: UInt16.self)))
+  HalfFloat.float(
+    UInt16(littleEndian: block.loadUnaligned(fromByteOffset: offset, as: UInt16.self)))
 }
 
 /// The byte at an offset.

@@ -21,15 +21,8 @@ public struct LlamaBuilder {
   private var finalNorm = ConstantID(0)
   private var head = ConstantID(0)
   private var ropeTable = ConstantID(0)
-  private let names: Names
-
-  /// Names of things in the user's file, for provenance.
-  private struct Names {
-    var layers: [String]
-    var embedding: String
-    var finalNorm: String
-    var head: String
-  }
+  /// The blocks' names in the user's file, for provenance.
+  private let names: [String]
 
   private struct LayerConstants {
     var layers: [Layer] = []
@@ -59,9 +52,7 @@ public struct LlamaBuilder {
 
   private init(name: String, configuration: LlamaConfiguration, weights: LlamaWeights) {
     self.configuration = configuration
-    names = Names(
-      layers: weights.layers.map(\.name), embedding: weights.embedding.name,
-      finalNorm: weights.finalNorm.name, head: weights.head?.name ?? weights.embedding.name)
+    names = weights.layers.map(\.name)
     graph = Graph(
       name: name,
       metadata: [
@@ -107,43 +98,43 @@ public struct LlamaBuilder {
     let position = body.function.addInput(TensorType([], .int32))
     var residual = body.append(
       .embedding, [.value(ids), .constant(embedding)], width: configuration.dim,
-      from: names.embedding)
+      from: graph[embedding].name)
     for (index, layer) in self.ids.layers.enumerated() {
-      let source = names.layers[index]
-      let norm = body.norm(residual, layer.attentionNorm, from: "\(source).attention_norm")
+      let source = names[index]
+      let norm = body.norm(residual, layer.attentionNorm, graph)
       let key = body.rope(
-        body.linear(norm, layer.key, layer.keyBias, graph, from: "\(source).key"), position,
+        body.linear(norm, layer.key, layer.keyBias, graph), position,
         ropeTable, from: "\(source).key")
-      let value = body.linear(norm, layer.value, layer.valueBias, graph, from: "\(source).value")
+      let value = body.linear(norm, layer.value, layer.valueBias, graph)
       body.write(key, position, layer.keyCache, from: "\(source).key")
       body.write(value, position, layer.valueCache, from: "\(source).value")
       if !logits, index == self.ids.layers.count - 1 { break }
       let query = body.rope(
-        body.linear(norm, layer.query, layer.queryBias, graph, from: "\(source).query"), position,
+        body.linear(norm, layer.query, layer.queryBias, graph), position,
         ropeTable, from: "\(source).query")
       let context = body.attention(
         query, position, layer.keyCache, layer.valueCache, from: "\(source).attention")
       let attended = body.linear(
-        context, layer.output, layer.outputBias, graph, from: "\(source).attention_output")
+        context, layer.output, layer.outputBias, graph)
       residual = body.append(
         .add, [.value(residual), .value(attended)], width: configuration.dim,
         from: "\(source).attention")
-      let norm2 = body.norm(residual, layer.feedForwardNorm, from: "\(source).feed_forward_norm")
+      let norm2 = body.norm(residual, layer.feedForwardNorm, graph)
       let gate = body.append(
-        .silu, [.value(body.linear(norm2, layer.gate, nil, graph, from: "\(source).gate"))],
+        .silu, [.value(body.linear(norm2, layer.gate, nil, graph))],
         width: configuration.hidden, from: "\(source).gate")
-      let up = body.linear(norm2, layer.up, nil, graph, from: "\(source).up")
+      let up = body.linear(norm2, layer.up, nil, graph)
       let product = body.append(
         .mul, [.value(gate), .value(up)], width: configuration.hidden,
         from: "\(source).feed_forward")
-      let down = body.linear(product, layer.down, nil, graph, from: "\(source).down")
+      let down = body.linear(product, layer.down, nil, graph)
       residual = body.append(
         .add, [.value(residual), .value(down)], width: configuration.dim,
         from: "\(source).feed_forward")
     }
     if logits {
-      let norm = body.norm(residual, finalNorm, from: names.finalNorm)
-      body.function.results = [body.linear(norm, head, nil, graph, from: names.head)]
+      let norm = body.norm(residual, finalNorm, graph)
+      body.function.results = [body.linear(norm, head, nil, graph)]
     }
     graph.functions.append(body.function)
   }
@@ -164,17 +155,20 @@ private struct FunctionBuilder {
       provenance: Provenance(source))
   }
 
-  mutating func norm(_ x: ValueID, _ gamma: ConstantID, from source: String) -> ValueID {
+  mutating func norm(_ x: ValueID, _ gamma: ConstantID, _ graph: Graph) -> ValueID {
     append(
       .rmsNorm, [.value(x), .constant(gamma)], width: configuration.dim,
-      attributes: ["eps": .float(configuration.normEps)], from: source)
+      attributes: ["eps": .float(configuration.normEps)], from: graph[gamma].name)
   }
 
   mutating func linear(
-    _ x: ValueID, _ weights: ConstantID, _ bias: ConstantID?, _ graph: Graph, from source: String
+    _ x: ValueID, _ weights: ConstantID, _ bias: ConstantID?, _ graph: Graph
   ) -> ValueID {
-    let operands: [Operand] = [.value(x), .constant(weights)] + (bias.map { [.constant($0)] } ?? [])
-    return append(.linear, operands, width: graph[weights].type.shape[0], from: source)
+    let operands: [Operand] =
+      [.value(x), .constant(weights)] + (bias.map { [.constant($0)] } ?? [])
+    return append(
+      .linear, operands, width: graph[weights].type.shape[0],
+      from: graph[weights].name)
   }
 
   mutating func rope(
