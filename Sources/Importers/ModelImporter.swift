@@ -6,46 +6,24 @@ import TensorCore
 
 /// The front door: turns a model file into a graph, recognising it by content, not by name.
 public enum ModelImporter {
-  /// Loads a model: a GGUF file or a llama2.c checkpoint.
+  /// Loads a model: a GGUF file, a llama2.c checkpoint, a safetensors file or index with
+  /// `config.json` beside it, or a folder that holds these.
   ///
-  /// The file is mapped; weights stay in it until they are read. Throws `DiagnosticError` with codes
-  /// `file.*`, `import.*`, `gguf.*` and `llama2c.*`.
+  /// Files are mapped; weights stay in them until they are read. Throws `DiagnosticError` with codes
+  /// `file.*`, `import.*`, `json.*` and those of the container (`gguf.*`, `llama2c.*`,
+  /// `safetensors.*`).
   public static func load(
     _ path: String, _ options: ImportOptions = ImportOptions()
   ) throws(DiagnosticError) -> ImportedModel {
-    let source = ByteSource(try MappedFile(path))
-    let stem = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
-    let format: ImportedModel.Format
-    let parts: LlamaParts
-    if GGUFFile.matches(source) {
-      format = .gguf
-      parts = try LlamaFromGGUF(gguf: GGUFFile(source, name: path), file: path).parts()
-    } else if Llama2cFile.hasMagic(source) || Llama2cFile.matchesLegacy(source) {
-      format = .llama2c
-      parts = try LlamaFromLlama2c(checkpoint: Llama2cFile(source, name: path), file: path).parts()
-    } else {
-      throw unrecognised(source, path)
-    }
-    return try finish(parts, format: format, name: stem, file: path, options)
+    let recognised = try RecognisedModel(path)
+    return try finish(recognised, file: path, options)
   }
 
-  private static func unrecognised(_ source: ByteSource, _ path: String) -> DiagnosticError {
-    var notes: [String] = []
-    do {
-      _ = try Llama2cFile(source, name: path)
-    } catch {
-      notes.append("read as a llama2.c checkpoint: \(error.diagnostics[0].message)")
-    }
-    return DiagnosticError(
-      "import.unrecognised", "is not a model file of a known format",
-      at: SourceLocation(file: path), notes: notes,
-      wayOut: "use a GGUF file, a llama2.c checkpoint or safetensors with config.json")
-  }
-
-  static func finish(
-    _ parts: LlamaParts, format: ImportedModel.Format, name: String, file: String,
-    _ options: ImportOptions
+  private static func finish(
+    _ model: RecognisedModel, file: String, _ options: ImportOptions
   ) throws(DiagnosticError) -> ImportedModel {
+    let parts = model.parts
+    let name = parts.name ?? model.name
     var configuration = parts.configuration
     let asked = options.context ?? min(configuration.modelContext, ImportOptions.defaultContext)
     guard asked >= 1, asked <= configuration.modelContext else {
@@ -69,10 +47,10 @@ public enum ModelImporter {
       types[constant.data?.encoding.name ?? "none", default: 0] += constant.type.shape.count
     }
     let graph = LlamaBuilder.build(
-      name: parts.name ?? name, configuration: configuration, weights: parts.weights,
+      name: name, configuration: configuration, weights: parts.weights,
       prefillTokens: options.prefillTokens, scoreTokens: options.scoreTokens)
     return ImportedModel(
-      format: format, architecture: parts.architecture, name: parts.name ?? name,
+      format: model.format, architecture: parts.architecture, name: name,
       configuration: configuration,
       parameters: constants.reduce(0) { $0 + $1.type.shape.count }, tensors: constants.count,
       weightTypes: types, graph: graph)
