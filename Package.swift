@@ -54,7 +54,7 @@ let package = Package(
     .executableTarget(name: "swiftlet", dependencies: ["Driver"]),
     .target(name: "TestKit", dependencies: ["Support"], path: "Tests/TestKit"),
     tests("Support"), tests("TensorCore"), tests("GraphIR"), tests("Containers"),
-    tests("Tokenizers"), tests("Importers"), tests("Reference"), tests("Quantize"),
+    tests("Tokenizers", ["DeviceRuntime"]), tests("Importers"), tests("Reference"), tests("Quantize"),
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
     tests("Codegen", ["NPUSim", "Reference", "Quantize"]),
     tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Importers"]), tests("Driver"),
