@@ -34,7 +34,7 @@ let package = Package(
     module("Tokenizers", ["Support"]),
     module("Importers", ["Containers", "GraphIR", "Tokenizers"]),
     module("Reference", ["GraphIR", "TensorCore", "Support"]),
-    module("Quantize", ["GraphIR", "Reference"]),
+    module("Quantize", ["GraphIR", "Reference", "TensorCore", "Support"]),
     module("TargetModel", ["TensorCore", "Support", .product(name: "Yams", package: "Yams")]),
     module("EthosUISA", ["TensorCore", "Support"]),
     module("NPUTiming", ["EthosUISA", "TargetModel"]),
@@ -52,7 +52,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "swiftlet", dependencies: ["Driver"]),
-    .target(name: "TestKit", dependencies: ["Support"], path: "Tests/TestKit"),
+    .target(
+      name: "TestKit", dependencies: ["Support", "GraphIR", "TensorCore"], path: "Tests/TestKit"),
     tests("Support"), tests("TensorCore"), tests("GraphIR"), tests("Containers"),
     tests("Tokenizers", ["DeviceRuntime"]), tests("Importers"), tests("Reference"), tests("Quantize"),
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
