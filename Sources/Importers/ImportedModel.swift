@@ -24,6 +24,8 @@ public struct ImportedModel: Sendable {
   public var tensors: Int
   /// How many weights each encoding holds, by its name (`float32`, `q4_1`, …).
   public var weightTypes: [String: Int]
+  /// The tokenizer, from the option, inside the file or beside it; nil when there is none.
+  public var tokenizer: Tokenizer?
   /// The canonical float graph.
   public var graph: Graph
 }

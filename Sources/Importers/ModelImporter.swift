@@ -11,11 +11,11 @@ public enum ModelImporter {
   ///
   /// Files are mapped; weights stay in them until they are read. Throws `DiagnosticError` with codes
   /// `file.*`, `import.*`, `json.*` and those of the container (`gguf.*`, `llama2c.*`,
-  /// `safetensors.*`).
+  /// `safetensors.*`, `tokenizer.*`).
   public static func load(
     _ path: String, _ options: ImportOptions = ImportOptions()
   ) throws(DiagnosticError) -> ImportedModel {
-    let recognised = try RecognisedModel(path)
+    let recognised = try RecognisedModel.read(path, tokenizer: options.tokenizer)
     return try finish(recognised, file: path, options)
   }
 
@@ -53,6 +53,6 @@ public enum ModelImporter {
       format: model.format, architecture: parts.architecture, name: name,
       configuration: configuration,
       parameters: constants.reduce(0) { $0 + $1.type.shape.count }, tensors: constants.count,
-      weightTypes: types, graph: graph)
+      weightTypes: types, tokenizer: model.tokenizer, graph: graph)
   }
 }

@@ -1,6 +1,7 @@
 import Containers
 import Foundation
 import Support
+import Tokenizers
 
 /// A model whose container has been recognised by its content and read.
 struct RecognisedModel {
@@ -10,51 +11,82 @@ struct RecognisedModel {
   let name: String
   /// The numbers and weights.
   let parts: LlamaParts
+  /// The tokenizer that was named, or found inside or beside the model.
+  let tokenizer: Tokenizer?
 
-  /// Recognises a file or folder. Throws `import.unrecognised` when nothing fits.
-  init(_ path: String) throws(DiagnosticError) {
+  /// Recognises a file or folder and reads it; `tokenizer` names a tokenizer file to use instead of
+  /// the model's own. Throws `import.unrecognised` when nothing fits.
+  static func read(
+    _ path: String, tokenizer: String?
+  ) throws(DiagnosticError) -> RecognisedModel {
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
-      try self.init(folder: path)
-      return
+      return try read(folder: path, tokenizer: tokenizer)
     }
     let source = ByteSource(try MappedFile(path))
-    let stem = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
-    if GGUFFile.matches(source) {
-      let gguf = try GGUFFile(source, name: path)
-      format = .gguf
-      name = stem
-      parts = try LlamaFromGGUF(gguf: gguf, file: path).parts()
-    } else if Llama2cFile.hasMagic(source) || Llama2cFile.matchesLegacy(source) {
-      let checkpoint = try Llama2cFile(source, name: path)
-      format = .llama2c
-      name = stem
-      parts = try LlamaFromLlama2c(checkpoint: checkpoint, file: path).parts()
-    } else if SafetensorsFile.matches(source) {
-      try self.init(safetensors: SafetensorsSet(file: path), file: path)
-    } else if Self.looksLikeIndex(source, path) {
-      try self.init(safetensors: SafetensorsSet(index: path), file: path)
-    } else {
-      throw Self.unrecognised(source, path)
+    if GGUFFile.matches(source) { return try read(gguf: source, path, tokenizer: tokenizer) }
+    if Llama2cFile.hasMagic(source) || Llama2cFile.matchesLegacy(source) {
+      return try read(llama2c: source, path, tokenizer: tokenizer)
     }
+    if SafetensorsFile.matches(source) {
+      return try read(safetensors: SafetensorsSet(file: path), path, tokenizer: tokenizer)
+    }
+    if looksLikeIndex(source, path) {
+      return try read(safetensors: SafetensorsSet(index: path), path, tokenizer: tokenizer)
+    }
+    throw unrecognised(source, path)
   }
 
-  private init(folder: String) throws(DiagnosticError) {
+  private static func stem(_ path: String) -> String {
+    URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
+  }
+
+  private static func read(
+    gguf source: ByteSource, _ path: String, tokenizer: String?
+  ) throws(DiagnosticError) -> RecognisedModel {
+    let gguf = try GGUFFile(source, name: path)
+    let parts = try LlamaFromGGUF(gguf: gguf, file: path).parts()
+    let finder = TokenizerFinder(vocabulary: parts.configuration.vocabulary)
+    return RecognisedModel(
+      format: .gguf, name: stem(path), parts: parts,
+      tokenizer: try finder.read(named: tokenizer) { () throws(DiagnosticError) in
+        try finder.read(gguf, file: path)
+      })
+  }
+
+  private static func read(
+    llama2c source: ByteSource, _ path: String, tokenizer: String?
+  ) throws(DiagnosticError) -> RecognisedModel {
+    let checkpoint = try Llama2cFile(source, name: path)
+    let parts = try LlamaFromLlama2c(checkpoint: checkpoint, file: path).parts()
+    let finder = TokenizerFinder(vocabulary: parts.configuration.vocabulary)
+    return RecognisedModel(
+      format: .llama2c, name: stem(path), parts: parts,
+      tokenizer: try finder.read(named: tokenizer) { () throws(DiagnosticError) in
+        try finder.readBeside(checkpoint: path)
+      })
+  }
+
+  private static func read(
+    folder: String, tokenizer: String?
+  ) throws(DiagnosticError) -> RecognisedModel {
     let index = "\(folder)/model.safetensors.index.json"
     let single = "\(folder)/model.safetensors"
     if FileManager.default.fileExists(atPath: index) {
-      try self.init(safetensors: SafetensorsSet(index: index), file: index)
-    } else if FileManager.default.fileExists(atPath: single) {
-      try self.init(safetensors: SafetensorsSet(file: single), file: single)
-    } else {
-      throw DiagnosticError(
-        "import.unrecognised",
-        "the folder holds neither model.safetensors nor model.safetensors.index.json",
-        at: SourceLocation(file: folder), wayOut: "name the model file itself")
+      return try read(safetensors: SafetensorsSet(index: index), index, tokenizer: tokenizer)
     }
+    if FileManager.default.fileExists(atPath: single) {
+      return try read(safetensors: SafetensorsSet(file: single), single, tokenizer: tokenizer)
+    }
+    throw DiagnosticError(
+      "import.unrecognised",
+      "the folder holds neither model.safetensors nor model.safetensors.index.json",
+      at: SourceLocation(file: folder), wayOut: "name the model file itself")
   }
 
-  private init(safetensors: SafetensorsSet, file: String) throws(DiagnosticError) {
+  private static func read(
+    safetensors: SafetensorsSet, _ file: String, tokenizer: String?
+  ) throws(DiagnosticError) -> RecognisedModel {
     let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
     let configFile = folder.appendingPathComponent("config.json").path
     guard FileManager.default.fileExists(atPath: configFile) else {
@@ -67,11 +99,15 @@ struct RecognisedModel {
     let config = try mapped.withBytes { bytes throws(DiagnosticError) in
       try JSONValue(parsing: bytes, name: configFile)
     }
-    format = .safetensors
-    name = folder.lastPathComponent
-    parts = try LlamaFromHuggingFace(
+    let parts = try LlamaFromHuggingFace(
       tensors: safetensors, config: config, configFile: configFile, file: file
     ).parts()
+    let finder = TokenizerFinder(vocabulary: parts.configuration.vocabulary)
+    return RecognisedModel(
+      format: .safetensors, name: folder.lastPathComponent, parts: parts,
+      tokenizer: try finder.read(named: tokenizer) { () throws(DiagnosticError) in
+        try finder.readBeside(safetensors: file, config: config)
+      })
   }
 
   private static func looksLikeIndex(_ source: ByteSource, _ path: String) -> Bool {

@@ -20,8 +20,9 @@ enum RotaryRows {
       [UInt8](unsafeUninitializedCapacity: rows * rowBytes) { out, filled in
         for row in 0..<rows {
           let start = source(of: row, headDim: headDim) * rowBytes
-          UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(out)[
-            row * rowBytes..<(row + 1) * rowBytes]
+          UnsafeMutableRawBufferPointer(
+            rebasing: UnsafeMutableRawBufferPointer(out)[
+              row * rowBytes..<(row + 1) * rowBytes]
           ).copyMemory(
             from: UnsafeRawBufferPointer(rebasing: raw[start..<start + rowBytes]))
         }
