@@ -40,10 +40,10 @@ let package = Package(
     module("NPUTiming", ["EthosUISA", "TargetModel"]),
     module("Tiling", ["GraphIR", "NPUTiming"]),
     module("ProgramFormat", ["TensorCore", "EthosUISA", "Support"]),
-    module("Codegen", ["Tiling", "EthosUISA", "ProgramFormat", "Tokenizers"]),
-    module("NPUSim", ["EthosUISA", "NPUTiming", "ProgramFormat"]),
+    module("Codegen", ["Tiling", "EthosUISA", "ProgramFormat", "TargetModel", "GraphIR"]),
+    module("NPUSim", ["TensorCore", "Support"]),
     .target(name: "DeviceRuntime", publicHeadersPath: "include"),
-    module("Session", ["ProgramFormat", "NPUSim", "DeviceRuntime", "Tokenizers", "TargetModel"]),
+    module("Session", ["ProgramFormat", "NPUSim", "NPUTiming", "DeviceRuntime", "Tokenizers", "TargetModel"]),
     module("Analysis", ["Session", "Reference", "Quantize"]),
     module(
       "Driver",
