@@ -42,7 +42,8 @@ let package = Package(
     module("ProgramFormat", ["TensorCore", "EthosUISA", "Support"]),
     module("Codegen", ["Tiling", "EthosUISA", "ProgramFormat", "Tokenizers"]),
     module("NPUSim", ["EthosUISA", "NPUTiming", "ProgramFormat"]),
-    .target(name: "DeviceRuntime", publicHeadersPath: "include"),
+    .target(
+      name: "DeviceRuntime", publicHeadersPath: "include", cSettings: [.headerSearchPath(".")]),
     module("Session", ["ProgramFormat", "NPUSim", "DeviceRuntime", "Tokenizers", "TargetModel"]),
     module("Analysis", ["Session", "Reference", "Quantize"]),
     module(
