@@ -42,8 +42,11 @@ let package = Package(
     module("ProgramFormat", ["TensorCore", "EthosUISA", "Support"]),
     module("Codegen", ["Tiling", "EthosUISA", "ProgramFormat", "TargetModel", "GraphIR"]),
     module("NPUSim", ["TensorCore", "Support"]),
-    .target(name: "DeviceRuntime", publicHeadersPath: "include"),
-    module("Session", ["ProgramFormat", "NPUSim", "NPUTiming", "DeviceRuntime", "Tokenizers", "TargetModel"]),
+    .target(
+      name: "DeviceRuntime", publicHeadersPath: "include", cSettings: [.headerSearchPath(".")]),
+    module(
+      "Session",
+      ["ProgramFormat", "NPUSim", "NPUTiming", "DeviceRuntime", "Tokenizers", "TargetModel"]),
     module("Analysis", ["Session", "Reference", "Quantize"]),
     module(
       "Driver",
@@ -58,7 +61,7 @@ let package = Package(
     tests("Tokenizers", ["DeviceRuntime"]), tests("Importers"), tests("Reference"), tests("Quantize"),
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
     tests("Codegen", ["NPUSim", "Reference", "Quantize"]),
-    tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Importers"]), tests("Driver"),
+    tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]), tests("Driver"),
     tests("DeviceRuntime", ["Tokenizers"]),
   ],
   swiftLanguageModes: [.v6]
