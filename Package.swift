@@ -55,7 +55,7 @@ let package = Package(
     .target(
       name: "TestKit", dependencies: ["Support", "GraphIR", "TensorCore"], path: "Tests/TestKit"),
     tests("Support"), tests("TensorCore"), tests("GraphIR"), tests("Containers"),
-    tests("Tokenizers"), tests("Importers"), tests("Reference"), tests("Quantize"),
+    tests("Tokenizers", ["DeviceRuntime"]), tests("Importers"), tests("Reference"), tests("Quantize"),
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
     tests("Codegen", ["NPUSim", "Reference", "Quantize"]),
     tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Importers"]), tests("Driver"),
