@@ -123,4 +123,47 @@ struct HostileInputTests {
       _ = try? Payload.parse(Array(words.littleEndianBytes.dropLast(Int(random.next() % 4))))
     }
   }
+
+  @Test("any register values can be listed and judged", arguments: Accelerator.all)
+  func randomRegisters(_ accelerator: Accelerator) throws {
+    let product = accelerator.product
+    let rules = BlockRules(accelerator)
+    var random = SplitMix64(seed: UInt64(accelerator.macs))
+    let layouts = InstructionSet.of(product).layouts
+    var judged = 0
+    for _ in 0..<60 {
+      var words: [UInt32] = []
+      for layout in layouts {
+        // Registers first, because operations have the lowest and highest numbers.
+        guard !layout.isOperation else { continue }
+        words += randomWords(layout, &random)
+      }
+      for layout in layouts where layout.isOperation { words += randomWords(layout, &random) }
+      let stream = CommandStream(words, product: product)
+      #expect(Disassembler(stream).listing().contains("OP_STOP"))
+      var registers = RegisterFile(product)
+      var previous: KernelFootprint?
+      for command in try stream.decode() {
+        registers.apply(command)
+        guard command.isOperation,
+          let next = KernelFootprint(command, registers: registers, rules: rules)
+        else { continue }
+        judged += 1
+        _ = rules.isLegal(next.operation, block: next.block)
+        _ = rules.cost(next.operation, block: next.block)
+        _ = rules.prefersPartKernelFirst(next.operation)
+        let value = BlockDependency.value(previous: previous, next: next, on: accelerator)
+        #expect((0...product.outstanding.blockDependency).contains(value))
+        previous = next
+      }
+    }
+    #expect(judged >= 100)
+  }
+
+  /// A command with random bits in all of its fields.
+  private func randomWords(_ layout: CommandLayout, _ random: inout SplitMix64) -> [UInt32] {
+    let bits = random.next() & ~layout.reservedBits & ~0xFFFF | UInt64(layout.firstWord)
+    let first = UInt32(truncatingIfNeeded: bits)
+    return layout.words == 1 ? [first] : [first, UInt32(truncatingIfNeeded: bits >> 32)]
+  }
 }
