@@ -15,6 +15,7 @@ import Testing
     harness.arena.write((0..<256).map { UInt8($0) }, at: 0)
     var s = StreamBuilder()
     s.dma(from: 0, region: 0, to: Self.tables + 256, region: nil, length: 256)
+    s.set(17, 0)
     s.activation(17, low: isSigned ? -128 : 0, high: isSigned ? 127 : 255)
     s.copy(
       .dense(1, 16, 16, isSigned: isSigned, base: 0),
