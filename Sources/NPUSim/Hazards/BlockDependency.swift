@@ -45,6 +45,7 @@ struct BlockDependency {
       input.depth == later.ifm.depth
     else { return nil }
     let distance = output.bases.0 - input.bases.0
+    guard distance != 0 else { return (0, 0, 0) }
     var rest = abs(distance)
     func take(_ stride: Int) -> Int {
       guard stride > 0 else { return 0 }
@@ -57,6 +58,23 @@ struct BlockDependency {
     let x = take(max(input.width, output.width) == 1 ? 0 : input.pixelStride)
     guard rest % input.elementBytes == 0 else { return nil }
     c += rest / input.elementBytes
+    // Both must lie side by side within the rows and pixels of one tensor, without wrapping round.
+    let (first, second) = distance > 0 ? (input, output) : (output, input)
+    let width = max(first.width, x + second.width)
+    let depth = max(first.depth, c + second.depth)
+    let bytes = input.elementBytes
+    if input.isBricked {
+      let bricks = (depth + 15) / 16
+      guard bricks == 1 || width * 16 * bytes <= input.strideC,
+        max(input.height, output.height) == 1
+          || max(width * 16 * bytes, (bricks - 1) * input.strideC) <= input.strideY
+      else { return nil }
+    } else {
+      guard width == 1 || depth * bytes <= input.strideX,
+        max(input.height, output.height) == 1
+          || max(depth * bytes, (width - 1) * input.strideX) <= input.strideY
+      else { return nil }
+    }
     return distance >= 0 ? (y, x, c) : (-y, -x, -c)
   }
 
