@@ -1,0 +1,37 @@
+/// What an operation does. The raw value is its name in the textual form.
+///
+/// The same code stands for the float and the integer form of an operation: which one is meant
+/// follows from the types of its operands, and `Docs/Numerics.md` defines the integer result.
+/// `n` is the number of tokens of the function, `d` a width.
+public enum OpCode: String, Sendable, Hashable, CaseIterable {
+  /// `ids [n] int32, table [V, d] (, rowScale [V] int32)` → `[n, d]`: the table's rows.
+  /// Integer attribute `shift` in the integer form.
+  case embedding
+  /// `x [n, d], gamma [d]` → `[n, d]`: `x / sqrt(mean(x²) + eps) * gamma`. Attribute `eps`;
+  /// in the integer form `eps_q`, `shift`.
+  case rmsNorm = "rms_norm"
+  /// `x [n, d], gamma [d], beta [d]` → `[n, d]`. Attribute `eps`. Float only so far.
+  case layerNorm = "layer_norm"
+  /// `x [n, k], W [m, k] (, bias [m])` → `[n, m]`: `x Wᵀ + bias`.
+  case linear
+  /// `x [n, heads*head_dim], pos [], table [context, head_dim]` → same shape: rotates neighbouring
+  /// pairs (2i, 2i+1) of each head; the table holds cos, sin alternating. Attribute `head_dim`.
+  case rope
+  /// `x [n, kv_heads*head_dim], pos [], cache $ (, multiplier [kv_heads], shift [kv_heads])` → no
+  /// result: writes rows pos ..< pos+n of the cache `[kv_heads, context, head_dim]`.
+  case kvWrite = "kv_write"
+  /// `q [n, heads*head_dim], pos [], k $, v $ (, tables…)` → `[n, heads*head_dim]`: causal
+  /// attention of row i over cache rows 0 ... pos+i. Attributes `heads`, `kv_heads`, `head_dim`,
+  /// `scale`.
+  case attention
+  /// `x` → same shape: `x * sigmoid(x)`.
+  case silu
+  /// `x` → same shape: Gaussian error linear unit, tanh form. Float only; becomes `lut`.
+  case gelu
+  /// `x int16, table [512] uint32` → int16, same shape: interpolating look-up.
+  case lut
+  /// `a, b` → elementwise product of equal shapes. Integer attributes `multiplier`, `shift`.
+  case mul
+  /// `a, b` → elementwise sum of equal shapes and, in the integer form, equal scales.
+  case add
+}

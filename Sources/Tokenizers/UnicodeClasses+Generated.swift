@@ -1,0 +1,3 @@
+extension UnicodeClasses {
+  static let changes: [UInt32] = [0]
+}
