@@ -12,6 +12,8 @@ struct IntegerGraphBuilder {
   private var result: Graph
   /// Constants made so far, by what they are for; functions share them.
   private var made: [String: ConstantID] = [:]
+  /// The site that defines each value of the function at hand.
+  private var producers: [ValueID: Site] = [:]
   private var weights: [ConstantID: (id: ConstantID, scales: [Float])] = [:]
 
   /// A builder that has made nothing yet.
@@ -50,7 +52,9 @@ struct IntegerGraphBuilder {
     var out = function
     out.operations = []
     let sites = Site.sites(of: function)
+    producers = [:]
     for (index, operation) in function.operations.enumerated() {
+      for id in operation.results { producers[id] = sites[index] }
       if let value = operation.results.first {
         guard let type = scales.types[sites[index]] else {
           throw failure(operation, "has no scale")
@@ -115,7 +119,13 @@ struct IntegerGraphBuilder {
         let bias = try constantID(before, 2)
         let factors = migration.rowFactors[constant]
         let limit = 0x1p30
-        let values = try floats(before, bias).enumerated().map { index, value in
+        var reals = try floats(before, bias)
+        for (pair, turn) in (migration.rotations[constant] ?? []).enumerated() {
+          let (a, b) = (reals[2 * pair], reals[2 * pair + 1])
+          reals[2 * pair] = a * turn.x - b * turn.y
+          reals[2 * pair + 1] = a * turn.y + b * turn.x
+        }
+        let values = reals.enumerated().map { index, value in
           let real = Double(value) * Double(factors?[index] ?? 1)
           let q = real / (x * Double(w.scales[index]))
           return Int32(min(max(q.rounded(.toNearestOrAwayFromZero), -limit), limit))
@@ -216,8 +226,9 @@ struct IntegerGraphBuilder {
     guard constant.type.shape.rank == 2, let data = constant.data,
       let quantised = WeightQuantizer.quantize(
         data, rows: constant.type.shape[0], columns: constant.type.shape[1],
-        rowFactors: migration.rowFactors[id], columnFactors: migration.columnFactors[id],
-        importance: nil)
+        rotations: migration.rotations[id], rowFactors: migration.rowFactors[id],
+        columnFactors: migration.columnFactors[id],
+        importance: importance(operation, id))
     else {
       throw failure(operation, "'\(constant.name)' is not a matrix of finite numbers")
     }
@@ -229,6 +240,22 @@ struct IntegerGraphBuilder {
         data: ConstantData(bytes: quantised.bytes, encoding: .dense(.int8))))
     weights[id] = (made, quantised.scales)
     return (made, quantised.scales)
+  }
+
+  /// How much an error in each column of a linear layer's weights matters: the mean square of the
+  /// channel it is multiplied by.
+  private func importance(_ operation: GraphIR.Operation, _ id: ConstantID) -> [Float]? {
+    guard operation.code == .linear, case .value(let x)? = operation.operands.first,
+      let site = producers[x], let seen = calibration.sites[site], seen.rows > 0
+    else { return nil }
+    let factors = migration.siteFactors[site]
+    let squares = seen.channelSquares.enumerated().map { index, sum in
+      let factor = factors?[index] ?? 1
+      return Float(sum / Double(seen.rows)) * factor * factor
+    }
+    // A column that calibration never reached still counts a little.
+    let floor = squares.reduce(0, +) / Float(max(squares.count, 1)) * 1e-3 + 1e-20
+    return squares.map { max($0, floor) }
   }
 
   private mutating func perHead(

@@ -28,6 +28,9 @@ public struct RandomLlama: Sendable {
   /// The seed of all weights.
   public var seed: UInt64 = 1
 
+  /// Where weights come from by tensor name and shape; random where it is nil or gives nil.
+  public var weights: (@Sendable (_ name: String, _ shape: Shape) -> ConstantData?)?
+
   /// The small default shape.
   public init() {}
 
@@ -39,10 +42,11 @@ public struct RandomLlama: Sendable {
     let headDim = dim / heads
     let kvDim = headDim * kvHeads
     func add(_ name: String, _ shape: Shape, _ make: (inout SplitMix64) -> Double) -> ConstantID {
-      let values = (0..<shape.count).map { _ in Float(make(&random)) }
+      let data =
+        weights?(name, shape)
+        ?? ConstantData(floats: (0..<shape.count).map { _ in Float(make(&random)) })
       return graph.addConstant(
-        Constant(
-          name: name, type: TensorType(shape, .float32), data: ConstantData(floats: values)))
+        Constant(name: name, type: TensorType(shape, .float32), data: data))
     }
     func matrix(_ name: String, _ rows: Int, _ columns: Int) -> ConstantID {
       let deviation = 1 / Double(columns).squareRoot()
