@@ -29,6 +29,7 @@ public struct Calibrator {
   public func observe(_ sequences: [[Int32]]) throws(DiagnosticError) -> Calibration {
     var statistics = [SiteStatistics](
       repeating: SiteStatistics(channelMax: [], channelSquares: [], rows: 0), count: sites.count)
+    let isRope = sites.map { $0.code == .rope }
     let tokens = try run(sequences) { index, numbers, n in
       let width = numbers.count / max(n, 1)
       if statistics[index].channelMax.isEmpty {
@@ -36,6 +37,7 @@ public struct Calibrator {
         statistics[index].channelSquares = [Double](repeating: 0, count: width)
       }
       statistics[index].rows += n
+      if isRope[index] { Self.turn(numbers, rows: n, into: &statistics[index].turnedMax) }
       statistics[index].channelMax.withUnsafeMutableBufferPointer { largest in
         for t in 0..<n {
           for i in 0..<width { largest[i] = max(largest[i], abs(numbers[t * width + i])) }
@@ -60,6 +62,26 @@ public struct Calibrator {
       result.sites[site] = seen
     }
     return result
+  }
+
+  /// Updates the largest magnitudes of every pair at every angle.
+  private static func turn(
+    _ numbers: UnsafeBufferPointer<Float>, rows: Int, into largest: inout [Float]
+  ) {
+    let turns = SiteStatistics.turns
+    let pairs = numbers.count / max(rows, 1) / 2
+    if largest.isEmpty { largest = [Float](repeating: 0, count: pairs * turns.count) }
+    largest.withUnsafeMutableBufferPointer { largest in
+      for t in 0..<rows {
+        for pair in 0..<pairs {
+          let (x, y) = (numbers[(t * pairs + pair) * 2], numbers[(t * pairs + pair) * 2 + 1])
+          for (a, turn) in turns.enumerated() {
+            let reach = max(abs(x * turn.x - y * turn.y), abs(x * turn.y + y * turn.x))
+            largest[pair * turns.count + a] = max(largest[pair * turns.count + a], reach)
+          }
+        }
+      }
+    }
   }
 
   /// Runs every sequence and hands each site's numbers to `body`.

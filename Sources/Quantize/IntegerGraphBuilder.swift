@@ -119,7 +119,13 @@ struct IntegerGraphBuilder {
         let bias = try constantID(before, 2)
         let factors = migration.rowFactors[constant]
         let limit = 0x1p30
-        let values = try floats(before, bias).enumerated().map { index, value in
+        var reals = try floats(before, bias)
+        for (pair, turn) in (migration.rotations[constant] ?? []).enumerated() {
+          let (a, b) = (reals[2 * pair], reals[2 * pair + 1])
+          reals[2 * pair] = a * turn.x - b * turn.y
+          reals[2 * pair + 1] = a * turn.y + b * turn.x
+        }
+        let values = reals.enumerated().map { index, value in
           let real = Double(value) * Double(factors?[index] ?? 1)
           let q = real / (x * Double(w.scales[index]))
           return Int32(min(max(q.rounded(.toNearestOrAwayFromZero), -limit), limit))
@@ -220,7 +226,8 @@ struct IntegerGraphBuilder {
     guard constant.type.shape.rank == 2, let data = constant.data,
       let quantised = WeightQuantizer.quantize(
         data, rows: constant.type.shape[0], columns: constant.type.shape[1],
-        rowFactors: migration.rowFactors[id], columnFactors: migration.columnFactors[id],
+        rotations: migration.rotations[id], rowFactors: migration.rowFactors[id],
+        columnFactors: migration.columnFactors[id],
         importance: importance(operation, id))
     else {
       throw failure(operation, "'\(constant.name)' is not a matrix of finite numbers")

@@ -5,6 +5,10 @@ import GraphIR
 struct Migration {
   /// Factors of a weight constant's rows (output channels) and of its bias.
   private(set) var rowFactors: [ConstantID: [Float]] = [:]
+  /// Turns of a weight constant's pairs of rows, (cos, sin), done before the factors.
+  private(set) var rotations: [ConstantID: [SIMD2<Float>]] = [:]
+  /// The largest magnitudes of turned channels, which statistics and factors alone do not give.
+  private(set) var channelMax: [Site: [Float]] = [:]
   /// Factors of a weight constant's columns (input channels).
   private(set) var columnFactors: [ConstantID: [Float]] = [:]
   /// Factors of a norm's gamma.
@@ -60,16 +64,12 @@ struct Migration {
     return id
   }
 
-  /// Multiplies factors into those a table already holds.
-  private static func multiply<Key>(
-    _ table: inout [Key: [Float]], _ key: Key, by factors: [Float]
-  ) {
-    table[key] = table[key].map { zip($0, factors).map { $0 * $1 } } ?? factors
-  }
-
-  /// Evens the pairs of each key head; queries take the inverse. A rotation commutes with a factor
-  /// that its two channels share, so the scores are unchanged. With one step per head the largest
-  /// pair sets it, so lifting all pairs to that size costs nothing and makes their steps finer.
+  /// Turns and evens the pairs of each key head; queries take the same turn and the inverse factor.
+  ///
+  /// Both commute with the rotation by position, so scores are unchanged. A head's cache has one
+  /// step, set by its largest channel: lifting every pair to that size costs nothing and makes its
+  /// steps finer. A pair that turns slowly points one way on all positions; turned to the diagonal
+  /// it needs only 1/√2 of the range.
   private mutating func evenKeys(_ attention: GraphIR.Operation, _ graph: Graph) {
     guard attention.operands.count > 2, case .state(let state) = attention.operands[2],
       let heads = attention.int("heads"), let kvHeads = attention.int("kv_heads"),
@@ -80,29 +80,33 @@ struct Migration {
       let kLinear = definition(function.operations[kRope].operands.first),
       let qLinear = definition(function.operations[qRope].operands.first),
       let kWeight = ownWeight(kLinear), let qWeight = ownWeight(qLinear),
-      let seen = calibration.sites[sites[kRope]]?.channelMax, seen.count == kvHeads * headDim
+      let keys = calibration.sites[sites[kRope]]?.turnedMax,
+      let queries = calibration.sites[sites[qRope]]?.turnedMax
     else { return }
-    var factors = [Float](repeating: 1, count: seen.count)
-    for head in 0..<kvHeads {
-      let first = head * headDim
-      let top = seen[first..<first + headDim].max() ?? 0
-      guard top > 0 else { continue }
-      for c in stride(from: first, to: first + headDim, by: 2) {
-        let pair = max(seen[c], seen[c + 1])
-        let factor = min(top / max(pair, 1e-20), Self.limit)
-        factors[c] = factor
-        factors[c + 1] = factor
-      }
+    let angles = SiteStatistics.turns.count
+    let half = headDim / 2
+    guard keys.count == kvHeads * half * angles, queries.count == heads * half * angles else {
+      return
     }
-    let inverse = (0..<heads * headDim).map { c in
-      let head = c / headDim / (heads / kvHeads)
-      return 1 / factors[head * headDim + c % headDim]
+    let best = (0..<kvHeads * half).map { pair in
+      (0..<angles).min { keys[pair * angles + $0] < keys[pair * angles + $1] } ?? 0
     }
-    Self.multiply(&rowFactors, kWeight, by: factors)
-    Self.multiply(&siteFactors, sites[kLinear], by: factors)
-    Self.multiply(&siteFactors, sites[kRope], by: factors)
-    Self.multiply(&rowFactors, qWeight, by: inverse)
-    Self.multiply(&siteFactors, sites[qLinear], by: inverse)
-    Self.multiply(&siteFactors, sites[qRope], by: inverse)
+    let reach = best.enumerated().map { keys[$0 * angles + $1] }
+    let factors = (0..<kvHeads * half).map { pair in
+      let top = reach[pair / half * half..<(pair / half + 1) * half].max() ?? 0
+      return top > 0 ? min(top / max(reach[pair], 1e-20), Self.limit) : 1
+    }
+    // The pair of the key head that a pair of a query head meets.
+    let met = (0..<heads * half).map { $0 / half / (heads / kvHeads) * half + $0 % half }
+    func channels<T>(_ pairs: [T]) -> [T] { pairs.flatMap { [$0, $0] } }
+    rotations[kWeight] = best.map { SiteStatistics.turns[$0] }
+    rotations[qWeight] = met.map { SiteStatistics.turns[best[$0]] }
+    rowFactors[kWeight] = channels(factors)
+    rowFactors[qWeight] = channels(met.map { 1 / factors[$0] })
+    let keyMax = channels(zip(reach, factors).map { $0 * $1 })
+    let queryMax = channels(
+      met.enumerated().map { queries[$0 * angles + best[$1]] / factors[$1] })
+    for site in [sites[kRope], sites[kLinear]] { channelMax[site] = keyMax }
+    for site in [sites[qRope], sites[qLinear]] { channelMax[site] = queryMax }
   }
 }

@@ -27,6 +27,7 @@ struct ScalePlan {
       for id in operation.results { producer[id] = index }
     }
     func channelMax(_ site: Site) throws(DiagnosticError) -> [Float] {
+      if let turned = migration.channelMax[site] { return turned }
       guard let seen = calibration.sites[site] else {
         throw DiagnosticError(
           "quantize.uncalibrated", "calibration never saw this operation (\(site.code.rawValue))",

@@ -14,14 +14,15 @@ enum WeightQuantizer {
   /// Quantises `[rows, columns]` numbers.
   ///
   /// - Parameters:
-  ///   - rowFactors: each row is multiplied by its factor first.
+  ///   - rotations: rows 2i and 2i+1 are first turned by the angle `i`, (cos, sin).
+  ///   - rowFactors: then each row is multiplied by its factor.
   ///   - columnFactors: so is each column.
   ///   - importance: how much an error in each column matters (mean square of what it meets); with
   ///     it every row's scale is searched for the least weighted error, without it the scale maps
   ///     the largest magnitude to 127.
   static func quantize(
-    _ data: ConstantData, rows: Int, columns: Int, rowFactors: [Float]?, columnFactors: [Float]?,
-    importance: [Float]?
+    _ data: ConstantData, rows: Int, columns: Int, rotations: [SIMD2<Float>]?,
+    rowFactors: [Float]?, columnFactors: [Float]?, importance: [Float]?
   ) -> Result? {
     let trouble = Trouble()
     var scales = [Float](repeating: 0, count: rows)
@@ -33,11 +34,23 @@ enum WeightQuantizer {
         guard let scaleBase = scales.baseAddress else { return }
         let out = Output(bytes: base, scales: scaleBase)
         Parallel.ranges(rows, grain: max(1, 65536 / max(columns, 1))) { range in
-          withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { row in
+          withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * columns) { room in
+            let row = UnsafeMutableBufferPointer(rebasing: room[0..<columns])
+            let other = UnsafeMutableBufferPointer(rebasing: room[columns..<2 * columns])
             for r in range {
               guard data.readFloats(r * columns..<(r + 1) * columns, into: row) else {
                 trouble.raise()
                 return
+              }
+              if let turn = rotations?[r / 2] {
+                let partner = r ^ 1
+                guard data.readFloats(partner * columns..<(partner + 1) * columns, into: other)
+                else {
+                  trouble.raise()
+                  return
+                }
+                let sine = r & 1 == 0 ? -turn.y : turn.y
+                for c in 0..<columns { row[c] = turn.x * row[c] + sine * other[c] }
               }
               let factor = rowFactors?[r] ?? 1
               if let columnFactors {
