@@ -40,10 +40,13 @@ let package = Package(
     module("NPUTiming", ["EthosUISA", "TargetModel"]),
     module("Tiling", ["GraphIR", "NPUTiming"]),
     module("ProgramFormat", ["TensorCore", "EthosUISA", "Support"]),
-    module("Codegen", ["Tiling", "EthosUISA", "ProgramFormat", "Tokenizers"]),
-    module("NPUSim", ["EthosUISA", "NPUTiming", "ProgramFormat"]),
-    .target(name: "DeviceRuntime", publicHeadersPath: "include"),
-    module("Session", ["ProgramFormat", "NPUSim", "DeviceRuntime", "Tokenizers", "TargetModel"]),
+    module("Codegen", ["Tiling", "EthosUISA", "ProgramFormat", "TargetModel", "GraphIR"]),
+    module("NPUSim", ["TensorCore", "Support"]),
+    .target(
+      name: "DeviceRuntime", publicHeadersPath: "include", cSettings: [.headerSearchPath(".")]),
+    module(
+      "Session",
+      ["ProgramFormat", "NPUSim", "NPUTiming", "DeviceRuntime", "Tokenizers", "TargetModel"]),
     module("Analysis", ["Session", "Reference", "Quantize"]),
     module(
       "Driver",
@@ -59,7 +62,7 @@ let package = Package(
     tests("Reference", ["Importers"]), tests("Quantize", ["Importers", "Tokenizers"]),
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
     tests("Codegen", ["NPUSim", "Reference", "Quantize"]),
-    tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Importers"]), tests("Driver"),
+    tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]), tests("Driver"),
     tests("DeviceRuntime", ["Tokenizers"]),
   ],
   swiftLanguageModes: [.v6]

@@ -41,14 +41,13 @@ public final class PackageWriter {
 
   /// Writes one file.
   public func write(_ bytes: ByteSource, to name: String) throws(DiagnosticError) {
-    try file(name) { handle, add in
+    try file(name) { file in
       try bytes.withBytes { raw in
         // In parts, so that a large mapped source never needs a second copy in memory.
         var at = 0
         while at < raw.count {
           let part = UnsafeRawBufferPointer(rebasing: raw[at..<min(at + 1 << 24, raw.count)])
-          try handle.write(contentsOf: Data(part))
-          add(part)
+          try file.append(part)
           at += part.count
         }
       }
@@ -64,12 +63,7 @@ public final class PackageWriter {
   public func stream(
     to name: String, _ body: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
   ) throws(DiagnosticError) {
-    try file(name) { handle, add in
-      try body { part in
-        try handle.write(contentsOf: Data(part))
-        add(part)
-      }
-    }
+    try file(name) { file in try body { try file.append($0) } }
   }
 
   /// Writes the manifest with the list of files, and puts the package in place.
@@ -97,25 +91,35 @@ public final class PackageWriter {
     committed = true
   }
 
-  private func file(
-    _ name: String,
-    _ body: (FileHandle, (UnsafeRawBufferPointer) -> Void) throws -> Void
-  ) throws(DiagnosticError) {
-    let url = temporary.appendingPathComponent(name)
+  /// A file being written, with its checksum so far.
+  private final class OpenFile {
+    let handle: FileHandle
     var checksum = CRC32()
     var count = 0
-    try Self.reporting(url.path) {
+
+    init(_ url: URL) throws {
       try FileManager.default.createDirectory(
         at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
       try Data().write(to: url)
-      let handle = try FileHandle(forWritingTo: url)
-      defer { try? handle.close() }
-      try body(handle) { part in
-        checksum.update(part)
-        count += part.count
-      }
+      handle = try FileHandle(forWritingTo: url)
     }
-    files.append(Manifest.File(name: name, bytes: count, crc32: checksum.value))
+
+    deinit { try? handle.close() }
+
+    func append(_ part: UnsafeRawBufferPointer) throws {
+      try handle.write(contentsOf: Data(part))
+      checksum.update(part)
+      count += part.count
+    }
+  }
+
+  private func file(_ name: String, _ body: (OpenFile) throws -> Void) throws(DiagnosticError) {
+    let url = temporary.appendingPathComponent(name)
+    try Self.reporting(url.path) {
+      let file = try OpenFile(url)
+      try body(file)
+      files.append(Manifest.File(name: name, bytes: file.count, crc32: file.checksum.value))
+    }
   }
 
   /// Runs file work and turns what it throws into a diagnostic that names the file.

@@ -37,10 +37,10 @@ public final class LanguageSession {
   /// Loads a program into memory and checks it.
   ///
   /// Throws `DiagnosticError` when the runtime or the simulator refuses the program.
-  public init(_ program: Program) throws(DiagnosticError) {
+  public init(_ program: Program, recordsOperations: Bool = false) throws(DiagnosticError) {
     self.program = program
     image = try DeviceImage(program)
-    npu = try SimulatedNPU(program, image: image)
+    npu = try SimulatedNPU(program, image: image, recordsOperations: recordsOperations)
     if program.tokenizer.count > 0 {
       tokenizer = try program.tokenizer.withBytes { raw throws(DiagnosticError) in
         do {

@@ -30,7 +30,7 @@ struct LinearTiling {
 
   /// The widest legal block of the given depth; nil when none is.
   func block(tokens: Int, inputs: Int, depth: Int, bits: Int) -> LinearBlock? {
-    let unit = accelerator.linearUnit
+    let unit = accelerator.microblock
     var width = min(64, (tokens + unit.width - 1) / unit.width * unit.width)
     while width >= unit.width {
       if let block = layout(width: width, inputs: inputs, depth: depth, bits: bits) { return block }
@@ -40,18 +40,18 @@ struct LinearTiling {
   }
 
   private func layout(width: Int, inputs: Int, depth: Int, bits: Int) -> LinearBlock? {
-    let unit = accelerator.linearUnit
+    let unit = accelerator.microblock
     let ifmDepth =
       bits == 16 ? roundUp(min(inputs, 16), to: 4) : roundUp(min(inputs, 32), to: 8)
     let ifmBytes = unit.height * width * roundUp(ifmDepth * bits / 8, to: 8)
-    let ifmBanks = roundUp(2 * ((ifmBytes + 1023) / 1024), to: unit.ifmGranule)
+    let ifmBanks = roundUp(2 * ((ifmBytes + 1023) / 1024), to: accelerator.ifmGranule)
     // OFM height and kernel height are 1, so a micro-block of height 2 needs accumulators for one row.
     let accumulatorBytes = width * roundUp(depth, to: 8) * (bits == 16 ? 40 : 32) / 8
     let accumulatorBanks = roundUp(
       2 * ((accumulatorBytes + 1023) / 1024),
-      to: bits == 16 ? unit.accumulator40Granule : unit.accumulator32Granule)
+      to: bits == 16 ? accelerator.accumulator40Granule : accelerator.accumulator32Granule)
     let ifmEnd = 2 + ifmBanks
-    let start = unit.banks - unit.lutBanks - accumulatorBanks
+    let start = accelerator.banks - accelerator.lutBanks - accumulatorBanks
     guard ifmEnd <= start else { return nil }
     return LinearBlock(
       height: unit.height, width: width, depth: depth, ifmBankEnd: ifmEnd, accumulatorStart: start)
