@@ -51,7 +51,7 @@ let package = Package(
     module(
       "Driver",
       [
-        "Importers", "Quantize", "Codegen", "Session", "Analysis",
+        "Importers", "Quantize", "Codegen", "Session", "Analysis", "TargetModel", "Tokenizers",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "swiftlet", dependencies: ["Driver"]),
