@@ -96,12 +96,12 @@ static uint32_t run_kv_write(void) {
   return KV_HEADS * 4 * HEAD_DIM;
 }
 
-static uint32_t attention(uint32_t n, uint32_t position, uint32_t bits) {
+static uint32_t attention(uint32_t n, uint32_t position, uint32_t head_dim, uint32_t bits) {
   swl_attention_args a;
   a.n = n;
   a.heads = HEADS;
   a.kv_heads = KV_HEADS;
-  a.head_dim = HEAD_DIM;
+  a.head_dim = head_dim;
   a.context = CONTEXT;
   a.position = position;
   a.q = narrow_a;
@@ -115,12 +115,14 @@ static uint32_t attention(uint32_t n, uint32_t position, uint32_t bits) {
   a.out = kernel_out;
   a.bits = bits;
   swl_attention(&a);
-  return n * HEADS * HEAD_DIM * bits / 8;
+  return n * HEADS * head_dim * bits / 8;
 }
 
-static uint32_t run_attention(void) { return attention(1, CONTEXT - 1, 16); }
+static uint32_t run_attention(void) { return attention(1, CONTEXT - 1, HEAD_DIM, 16); }
 
-static uint32_t run_attention_8(void) { return attention(2, 17, 8); }
+static uint32_t run_attention_8(void) { return attention(2, 17, HEAD_DIM, 8); }
+
+static uint32_t run_attention_odd(void) { return attention(1, 299, 27, 16); }
 
 static uint32_t run_lut(void) {
   swl_lut(HIDDEN, narrow_a, table, (int16_t *)(void *)kernel_out);
@@ -229,6 +231,7 @@ const kernel_case kernel_cases[] = {
     {"kv_write", "element", 2 * KV_HEADS * HEAD_DIM, prepare, run_kv_write},
     {"attention a16 512", "position x head", HEADS * CONTEXT, prepare, run_attention},
     {"attention a8 18+19", "position x head", HEADS * 37, prepare, run_attention_8},
+    {"attention odd width", "position x head", HEADS * 300, prepare, run_attention_odd},
     {"lut", "element", HIDDEN, prepare, run_lut},
     {"mul a16", "element", HIDDEN, prepare, run_mul},
     {"mul a8", "element", HIDDEN, prepare, run_mul_8},
