@@ -21,5 +21,5 @@ arm-none-eabi-gcc -mcpu=$cpu -mthumb -mfloat-abi=hard $flags $opt -ffunction-sec
   -nostartfiles -Wl,--gc-sections -T "$here/qemu/corstone300.ld" -o "$work/firmware.elf"
 echo "-mcpu=$cpu $opt"
 timeout 300 qemu-system-arm -M mps3-an547 -nographic -monitor none -serial none -icount shift=0 \
-  -semihosting-config enable=on,target=native -kernel "$work/firmware.elf"
+  -semihosting-config enable=on,target=native -kernel "$work/firmware.elf" 2>&1
 echo "Cortex-M55 in QEMU: same bytes as the host"
