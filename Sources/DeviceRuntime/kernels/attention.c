@@ -3,8 +3,7 @@
 /// Positions whose weighted values are summed in 32 bits: 256 * 2^15 * 2^7 = 2^30.
 #define BLOCK 256u
 
-#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
-#include <arm_mve.h>
+#ifdef SWL_HELIUM
 
 // Helium by hand: compilers leave these two loops scalar. Integer sums that do not overflow have one
 // value whatever their order, so the results are those of the portable loops below.
