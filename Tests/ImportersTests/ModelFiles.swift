@@ -4,11 +4,11 @@ import TestKit
 
 /// Small generated models in every format, all with the same numbers.
 struct TinyModel {
-  static let dim = 8
+  static let dim = 32
   static let heads = 2
   static let kvHeads = 1
-  static let headDim = 4
-  static let hidden = 12
+  static let headDim = 16
+  static let hidden = 32
   static let layers = 2
   static let vocabulary = 10
   static let context = 6
@@ -97,7 +97,9 @@ struct TinyModel {
   }
 
   /// From interleaved to half-split rows: the opposite of what the importer does, written apart.
-  static func halfSplit(_ values: [Float], rows: Int) -> [Float] {
+  static func halfSplit(
+    _ values: [Float], rows: Int, headDim: Int = TinyModel.headDim
+  ) -> [Float] {
     let width = values.count / rows
     var out: [Float] = []
     for head in 0..<rows / headDim {

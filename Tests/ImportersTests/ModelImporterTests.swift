@@ -92,7 +92,7 @@ import Testing
     let text = error?.description ?? ""
     #expect(text.contains("blk.0.ffn_up.weight"))
     #expect(text.contains("blk.1.ffn_up.weight"))
-    #expect(text.contains("output_norm.weight is 2x4; the model's header implies 8"))
+    #expect(text.contains("output_norm.weight is 2x4; the model's header implies 32"))
   }
 
   @Test(arguments: [Float.nan, .infinity, -.infinity])
@@ -104,10 +104,18 @@ import Testing
   @Test func nonFiniteScalesAreRefused() throws {
     let folder = try ScratchFolder()
     var writer = TinyModel().gguf
-    // A model of 8 channels has no whole blocks, so the embedding is widened by rank: q8_0 rows
-    // need 32 elements; the shape check must not come before the container's own.
+    // The embedding as ten blocks of q8_0, each a scale of 1 and 32 integers.
+    let block: [UInt8] = [0x00, 0x3C] + [UInt8](repeating: 3, count: 32)
     writer.tensors[0].type = 8
-    #expect(Self.code(try folder.write(writer.file, "m.gguf")) == "gguf.row-blocks")
+    writer.tensors[0].bytes = (0..<10).flatMap { _ in block }
+    let sound = try ModelImporter.load(try folder.write(writer.file, "m.gguf"))
+    #expect(sound.weightTypes["q8_0"] == 320)
+    writer.tensors[0].bytes[34 * 7 + 1] = 0x7C
+    let path = try folder.write(writer.file, "m.gguf")
+    let error = #expect(throws: DiagnosticError.self) { try ModelImporter.load(path) }
+    #expect(error?.diagnostics.first?.code == "import.non-finite")
+    #expect(error?.description.contains("token_embd.weight") == true)
+    #expect(error?.description.contains("element 224") == true)
   }
 
   @Test func otherRefusals() throws {
