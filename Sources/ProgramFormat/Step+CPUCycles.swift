@@ -5,28 +5,33 @@ public enum CPUCost {
 
   /// Cycles of a step when `position` tokens are already in the KV cache.
   ///
-  /// Estimates: instructions per element counted in the C sources, one cycle each, without cache misses
-  /// and without Helium. Good to a factor of two until measured on a part.
+  /// Instructions counted under QEMU at -O2 with Helium (`Tests/Firmware/run_qemu.sh`, table in
+  /// `Docs/DeviceRuntime.md`), times 1.2 cycles an instruction for scalar kernels and 1.5 for attention's
+  /// vector loops: an assumption until measured on silicon, without cache misses.
   public static func cycles(of step: Step, position: Int) -> Int {
-    func count(_ indices: Int...) -> Int {
-      indices.reduce(1) { $0.multipliedReportingOverflow(by: Int(step.parameters[$1])).partialValue }
+    func scalar(_ instructions: Int, _ indices: Int...) -> Int {
+      let elements = indices.reduce(1.0) { $0 * Double(step.parameters[$1]) }
+      return Int(min(elements * Double(instructions) * 1.2, 1e15))
     }
     let work: Int
     switch step.kernel {
     case .npuJob: return 0
-    case .embedding: work = count(0, 1) &* 5
-    // A squared sum in 64 bits, then two wide products an element.
-    case .rmsNorm: work = count(0, 1) &* 24
-    case .rope: work = count(0, 1, 2) &* 8
-    case .kvWrite: work = count(0, 1, 2) &* 10
+    case .embedding: work = scalar(10, 0, 1)
+    case .rmsNorm: work = scalar(44, 0, 1)
+    case .rope: work = scalar(23, 0, 1, 2)
+    case .kvWrite: work = scalar(19, 0, 1, 2)
     case .attention:
-      let positions = position &+ Int(step.parameters[0])
-      // Two products an element of the head and position, one exponential a head and position.
-      work = count(0, 1) &* positions &* (Int(step.parameters[3]) &* 4 &+ 30)
-    case .lut: work = count(0) &* 9
-    case .mul: work = count(0) &* 11
-    case .add: work = count(0) &* 4
+      // A head: (60 + 1.66 head_dim) for each position, 51 head_dim at the end.
+      let rows = Double(step.parameters[0])
+      let heads = Double(step.parameters[1])
+      let headDim = Double(step.parameters[3])
+      let positions = Double(position) + (rows + 1) / 2
+      let head = positions * (60 + 1.66 * headDim) + 51 * headDim
+      work = Int(min(rows * heads * head * 1.5, 1e15))
+    case .lut: work = scalar(24, 0)
+    case .mul: work = scalar(18, 0)
+    case .add: work = scalar(6, 0)
     }
-    return callCycles &+ work
+    return callCycles + work
   }
 }

@@ -303,8 +303,12 @@ struct EvaluateCommand: ParsableCommand {
           for start in stride(from: 0, to: ids.count, by: 64) {
             let part = Array(ids[start..<min(start + 64, ids.count)])
             let all =
-              try float?.logits(part, at: position) ?? integer?.logits(part, at: position) ?? []
-            row = Array(all.suffix(vocabulary))
+              if float != nil {
+                try float?.logits(part, at: position)
+              } else {
+                try integer?.logits(part, at: position)
+              }
+            row = Array((all ?? []).suffix(vocabulary))
             position += part.count
           }
           var best = 0
