@@ -58,7 +58,8 @@ let package = Package(
     .target(
       name: "TestKit", dependencies: ["Support", "GraphIR", "TensorCore"], path: "Tests/TestKit"),
     tests("Support"), tests("TensorCore"), tests("GraphIR"), tests("Containers"),
-    tests("Tokenizers", ["DeviceRuntime"]), tests("Importers"), tests("Reference"), tests("Quantize"),
+    tests("Tokenizers", ["DeviceRuntime"]), tests("Importers"),
+    tests("Reference", ["Importers"]), tests("Quantize", ["Importers", "Tokenizers"]),
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
     tests("Codegen", ["NPUSim", "Reference", "Quantize"]),
     tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]), tests("Driver"),
