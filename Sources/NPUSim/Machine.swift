@@ -1,3 +1,5 @@
+import NPUTiming
+
 /// An Ethos-U that executes command streams on mapped memory, bit for bit.
 ///
 /// Operations take effect one after the other in stream order; what hardware does at the same time is
@@ -137,8 +139,14 @@ public struct Machine {
     case 16:
       try execute(
         try TransferResolver(registers: job.registers, hardware: hardware).transfer(), &job)
-    case 17: job.tracker.waitForTransfers(Int(command.parameter & 15))
-    case 18: job.tracker.waitForKernels(Int(command.parameter & 3))
+    case 17:
+      let count = Int(command.parameter & 15)
+      job.tracker.waitForTransfers(count)
+      if options.recordsOperations { job.result.issues.append(.transferWait(count)) }
+    case 18:
+      let count = Int(command.parameter & 3)
+      job.tracker.waitForKernels(count)
+      if options.recordsOperations { job.result.issues.append(.kernelWait(count)) }
     case 19: break
     default: throw .malformedStream("unknown operation \(command.opcode)")
     }
@@ -163,6 +171,7 @@ public struct Machine {
     if let bank = memory[op.ofm.region]?.bank { access.ofm.noteWritten(in: bank) }
     job.result.kernels += 1
     if options.recordsOperations {
+      job.result.issues.append(.kernel(KernelDescription(op)))
       job.result.ops.append(
         OpRecord(
           kind: op.kind.recordKind, commandIndex: job.commandIndex, byteOffset: job.byteOffset,
@@ -188,6 +197,10 @@ public struct Machine {
     TransferEngine.run(transfer, access, internalMemory: &internalMemory)
     job.result.transfers += 1
     if options.recordsOperations {
+      job.result.issues.append(
+        .transfer(
+          bytes: transfer.totalBytes, source: transfer.source.region ?? 0,
+          destination: transfer.destination.region))
       job.result.ops.append(
         OpRecord(
           kind: .transfer(bytes: transfer.totalBytes), commandIndex: job.commandIndex,

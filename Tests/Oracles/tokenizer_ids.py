@@ -6,7 +6,7 @@ and writes what the Swift tests compare with:
 
   OUT/random.txt               seeded random text over many scripts
   OUT/NAME.json                the tokenizer as `tokenizer.json`, where there is one
-  OUT/smollm2.gguf.json        the arrays of SmolLM2's GGUF file
+  OUT/NAME.gguf.json           the tokenizer's entries of a GGUF file
   OUT/NAME--CORPUS.ids         line 1: ids of the whole text; then those of each of its lines
 
 Usage: tokenizer_ids.py SHARED OUT
@@ -148,6 +148,20 @@ def smollm2_path() -> Path | None:
     return None
 
 
+def write_gguf(out: Path, path: Path) -> dict:
+    """Writes the `tokenizer.ggml.*` entries of a GGUF file as JSON."""
+    import gguf
+
+    prefix = "tokenizer.ggml."
+    fields = {}
+    for key, field in gguf.GGUFReader(str(path)).fields.items():
+        if key.startswith(prefix):
+            value = field.contents()
+            fields[key[len(prefix):]] = value if isinstance(value, (str, list, bool)) else int(value)
+    out.write_text(json.dumps(fields), encoding="utf-8")
+    return fields
+
+
 def main() -> None:
     shared, out = Path(sys.argv[1]), Path(sys.argv[2])
     out.mkdir(parents=True, exist_ok=True)
@@ -182,23 +196,17 @@ def main() -> None:
     write("stories", sentencepiece_encoder(stories))
     write_hf("llama2-characters", characters(llama2))
 
+    write_gguf(out / "stories.gguf.json", shared / "models/stories260K/stories260K-F32.gguf")
     path = smollm2_path()
     if path is not None:
-        import gguf
-
-        fields = gguf.GGUFReader(str(path)).fields
-        get = lambda key: fields["tokenizer.ggml." + key].contents()
-        tokens, kinds, pairs = get("tokens"), get("token_type"), get("merges")
+        fields = write_gguf(out / "smollm2.gguf.json", path)
         tokenizer = byte_level(
-            {token: index for index, token in enumerate(tokens)},
-            [tuple(pair.split(" ")) for pair in pairs], pre_tokenizer(get("pre")))
+            {token: index for index, token in enumerate(fields["tokens"])},
+            [tuple(pair.split(" ")) for pair in fields["merges"]], pre_tokenizer(fields["pre"]))
         tokenizer.add_special_tokens([
             AddedToken(token, special=True, normalized=False)
-            for token, kind in zip(tokens, kinds) if kind == 3])
+            for token, kind in zip(fields["tokens"], fields["token_type"]) if kind == 3])
         write_hf("smollm2", tokenizer)
-        (out / "smollm2.gguf.json").write_text(json.dumps({
-            "tokens": tokens, "types": [int(k) for k in kinds], "merges": pairs, "pre": get("pre"),
-            "bos": int(get("bos_token_id")), "eos": int(get("eos_token_id"))}), encoding="utf-8")
     # Last, so that an interrupted run is not taken for a complete one.
     (out / "done").write_text("")
 

@@ -107,8 +107,28 @@ struct OracleTests {
     try compare(try SharedTokenizers.llama2(), with: "llama2")
   }
 
+  /// The same vocabulary from llama2.c's file and from the GGUF file.
   @Test func sentencePieceOfStories() throws {
     try compare(try SharedTokenizers.stories(), with: "stories")
+    try compare(try gguf("stories"), with: "stories")
+  }
+
+  /// The tokenizer of a GGUF file from its entries as JSON.
+  private func gguf(_ name: String) throws -> Tokenizer {
+    let json = try JSONValue(parsing: try TokenizerOracle.bytes("\(name).gguf.json"))
+    func id(_ key: String) -> UInt32? { json[key]?.integer.map { UInt32($0) } }
+    func list<Element>(_ key: String, _ element: (JSONValue) -> Element?) -> [Element]? {
+      json[key]?.array?.compactMap(element)
+    }
+    return try Tokenizer(
+      gguf: GGUFTokenizer(
+        model: json["model"]?.string ?? "", pre: json["pre"]?.string,
+        tokens: list("tokens", \.string) ?? [],
+        scores: list("scores") { if case .number(let value) = $0 { Float(value) } else { nil } },
+        tokenTypes: list("token_type") { $0.integer.map { Int32($0) } },
+        merges: list("merges", \.string), bos: id("bos_token_id"), eos: id("eos_token_id"),
+        unknown: id("unknown_token_id"), padding: id("padding_token_id"),
+        addsBOS: json["add_bos_token"]?.bool, addsSpacePrefix: json["add_space_prefix"]?.bool))
   }
 
   @Test(.enabled(if: TokenizerOracle.exists("smollm2.json"), "needs SmolLM2's GGUF in the cache"))
@@ -116,14 +136,7 @@ struct OracleTests {
     let fromJSON = try Tokenizer(huggingFaceJSON: try TokenizerOracle.bytes("smollm2.json"))
     try compare(fromJSON, with: "smollm2", special: true)
 
-    let json = try JSONValue(parsing: try TokenizerOracle.bytes("smollm2.gguf.json"))
-    let tokenizer = try Tokenizer(
-      gguf: GGUFTokenizer(
-        model: "gpt2", pre: json["pre"]?.string,
-        tokens: json["tokens"]?.array?.compactMap(\.string) ?? [],
-        tokenTypes: json["types"]?.array?.compactMap { $0.integer.map { Int32($0) } },
-        merges: json["merges"]?.array?.compactMap(\.string), bos: UInt32(json["bos"]?.integer ?? 0),
-        eos: UInt32(json["eos"]?.integer ?? 0), addsBOS: false))
+    let tokenizer = try gguf("smollm2")
     #expect(tokenizer.preTokenizer == .smollm)
     try compare(tokenizer, with: "smollm2", special: true)
     #expect(tokenizer.encode("<|im_start|>user\nHi<|im_end|>\n").first == 1)
