@@ -37,11 +37,11 @@ let package = Package(
     module("Quantize", ["GraphIR", "Reference", "TensorCore", "Support"]),
     module("TargetModel", ["TensorCore", "Support", .product(name: "Yams", package: "Yams")]),
     module("EthosUISA", ["TensorCore", "Support"]),
-    module("NPUTiming", ["EthosUISA", "TargetModel"]),
-    module("Tiling", ["GraphIR", "NPUTiming"]),
+    module("NPUTiming", ["EthosUISA"]),
+    module("Tiling"),
     module("ProgramFormat", ["TensorCore", "EthosUISA", "Support"]),
-    module("Codegen", ["Tiling", "EthosUISA", "ProgramFormat", "TargetModel", "GraphIR"]),
-    module("NPUSim", ["TensorCore", "Support"]),
+    module("Codegen", ["Tiling", "NPUTiming", "ProgramFormat", "TargetModel", "GraphIR"]),
+    module("NPUSim", ["TensorCore", "NPUTiming"]),
     .target(
       name: "DeviceRuntime", publicHeadersPath: "include", cSettings: [.headerSearchPath(".")]),
     module(
@@ -51,14 +51,15 @@ let package = Package(
     module(
       "Driver",
       [
-        "Importers", "Quantize", "Codegen", "Session", "Analysis",
+        "Importers", "Quantize", "Codegen", "Session", "Analysis", "TargetModel", "Tokenizers",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "swiftlet", dependencies: ["Driver"]),
     .target(
       name: "TestKit", dependencies: ["Support", "GraphIR", "TensorCore"], path: "Tests/TestKit"),
     tests("Support"), tests("TensorCore"), tests("GraphIR"), tests("Containers"),
-    tests("Tokenizers", ["DeviceRuntime"]), tests("Importers"), tests("Reference"), tests("Quantize"),
+    tests("Tokenizers", ["DeviceRuntime"]), tests("Importers"),
+    tests("Reference", ["Importers"]), tests("Quantize", ["Importers", "Tokenizers"]),
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
     tests("Codegen", ["NPUSim", "Reference", "Quantize"]),
     tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]), tests("Driver"),

@@ -1,34 +1,36 @@
 import EthosUISA
-import TargetModel
+import NPUTiming
+import ProgramFormat
 
-/// What one decode step costs the NPU, before it is simulated.
+/// What one decode step costs the NPU, by the same model the simulator uses.
 struct DecodeEstimate {
-  /// Every encoded byte read once at its memory's bandwidth.
-  let bound: Int
-  /// The bound plus what double buffering cannot hide: the first slice's way in and the last slice's
-  /// computation, per layer.
-  let cycles: Int
+  /// Cycles of all jobs, one after the other.
+  private(set) var cycles = 0
+  /// Every encoded byte read once at its memory's rate.
+  private(set) var bound = 0
 
-  /// The estimate for layers whose weights live in one memory.
-  init(
-    layers: [PackedLinear], weights: Target.Memory?, target: Target, accelerator: Accelerator
-  ) {
-    guard let weights else {
-      bound = 0
-      cycles = 0
-      return
-    }
-    let perCycle = weights.readBandwidth.bytesPerCycle(at: target.npu.clock)
-    var bytes = 0
-    var exposed = 0
-    for layer in layers {
-      bytes += layer.slices.reduce(0) { $0 + $1.bytes }
-      if let last = layer.slices.last {
-        exposed += last.channels * layer.inputs / max(accelerator.macs / 32, 1)
+  private let accelerator: Accelerator
+  private let memories: [MemoryTraits]
+
+  /// An estimate in the memories of a plan.
+  init(accelerator: Accelerator, regions: [Manifest.RegionEntry]) {
+    self.accelerator = accelerator
+    memories = Region.allCases.map { region in
+      guard let speed = regions.first(where: { $0.index == region.rawValue })?.speed else {
+        return .ideal
       }
-      exposed += layer.slices.count * weights.readLatency.count
+      return MemoryTraits(
+        readBytesPerCycle: speed.read, writeBytesPerCycle: max(speed.write, 1e-3),
+        readLatency: speed.readLatency, writeLatency: speed.writeLatency)
     }
-    bound = Int((Double(bytes) / perCycle).rounded(.up))
-    cycles = bound + exposed
+  }
+
+  /// Adds a job.
+  mutating func add(_ linears: [JobLinear]) {
+    let events = LinearJobEmitter.events(linears)
+    cycles += JobTimeline(events, accelerator: accelerator, memories: memories).total
+    let bytes = linears.flatMap(\.packed.slices).reduce(0) { $0 + $1.bytes }
+    let rate = memories[Region.weights.rawValue].readBytesPerCycle
+    bound += Int((Double(bytes) / rate).rounded(.up))
   }
 }

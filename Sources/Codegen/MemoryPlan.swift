@@ -38,7 +38,11 @@ struct MemoryPlan {
       entries.append(
         Manifest.RegionEntry(
           name: region.name, index: region.rawValue, bytes: bytes, memory: place.name,
-          address: place.base + UInt64(offset)))
+          address: place.base + UInt64(offset),
+          speed: Manifest.MemorySpeed(
+            read: place.readBandwidth.bytesPerCycle(at: target.npu.clock),
+            write: place.writeBandwidth.bytesPerCycle(at: target.npu.clock),
+            readLatency: place.readLatency.count, writeLatency: place.writeLatency.count)))
     }
     if !problems.isEmpty { throw DiagnosticError(problems) }
     self.used = used

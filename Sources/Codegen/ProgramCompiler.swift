@@ -135,7 +135,9 @@ public struct ProgramCompiler {
     var entries: [Manifest.Entry] = []
     var jobs: [Manifest.Job] = []
     var commands: [UInt8] = []
-    var cpuKernels: [String: Int] = [:]
+    /// What a decode step consists of.
+    var decodeJobs: [[JobLinear]] = []
+    var decodeKernels: [Step] = []
   }
 
   private func layOutState(_ graph: Graph) -> (offsets: [StateID: Int], bytes: Int) {
@@ -177,16 +179,17 @@ public struct ProgramCompiler {
     for (time, step) in entry.steps.enumerated() {
       switch step {
       case .kernel(let index):
-        out.words += try lowering.step(
-          entry.function.operations[index], time: time, params: &params
-        ).words
-        out.cpuKernels[entry.function.name, default: 0] += 1
+        let kernel = try lowering.step(
+          entry.function.operations[index], time: time, params: &params)
+        out.words += kernel.words
+        if entry.function.name == "decode" { out.decodeKernels.append(kernel) }
       case .job(let group):
         let linears = try group.map { index throws(DiagnosticError) in
           try jobLinear(
             entry.function.operations[index], of: entry, graph: graph, packed: packed,
             tiling: tiling)
         }
+        if entry.function.name == "decode" { out.decodeJobs.append(linears) }
         var writer = CommandWriter()
         do throws(CommandWriterError) {
           try emitter.emit(linears, into: &writer)
@@ -254,14 +257,17 @@ public struct ProgramCompiler {
     let onChip = memory.entries.filter { memory.memories[Region.allCases[$0.index]]?.kind.isOnChipRAM == true }
     let readOnly = (sizes[.weights] ?? 0) + (sizes[.params] ?? 0) + emitted.commands.count
       + emitted.words.count * 4 + facts.tokenizer.count
-    let estimate = DecodeEstimate(
-      layers: Array(packed.layers.values), weights: memory.memories[.weights], target: target,
-      accelerator: accelerator)
+    var estimate = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
+    for job in emitted.decodeJobs { estimate.add(job) }
+    let context = graph.states.first?.type.shape[1] ?? 0
+    let cpuCycles = emitted.decodeKernels.reduce(0) {
+      $0 + CPUCost.cycles(of: $1, position: context / 2)
+    }
     return Manifest(
       model: Manifest.Model(
         name: facts.name, architecture: facts.architecture, parameters: facts.parameters,
         vocabulary: decode.function[logits].type.shape.count,
-        context: graph.states.first?.type.shape[1] ?? 0, bos: facts.bos, eos: facts.eos),
+        context: context, bos: facts.bos, eos: facts.eos),
       target: target.name, npu: accelerator.name, npuClock: target.npu.clock.value,
       cpuClock: target.cpu.clock.value, quant: facts.quant, regions: memory.entries,
       entries: emitted.entries, jobs: emitted.jobs,
@@ -269,7 +275,7 @@ public struct ProgramCompiler {
       report: Manifest.Report(
         sramPeakBytes: onChip.reduce(0) { $0 + $1.bytes }, flashBytes: readOnly,
         weightStreamBytes: packed.streamBytes, weightCount: packed.weightCount,
-        transposes: 0, cpuOps: emitted.cpuKernels["decode"] ?? 0,
-        decodeCycles: estimate.cycles, decodeBoundCycles: estimate.bound))
+        transposes: 0, cpuOps: emitted.decodeKernels.count, decodeCycles: estimate.cycles,
+        decodeCPUCycles: cpuCycles, decodeBoundCycles: estimate.bound))
   }
 }

@@ -34,6 +34,12 @@ static extent place(checker *c, swl_ref ref, uint64_t count, uint32_t size) {
   return e;
 }
 
+/// As `place`, of at least one element.
+static extent place_some(checker *c, swl_ref ref, uint64_t count, uint32_t size) {
+  require(c, count > 0);
+  return place(c, ref, count, size);
+}
+
 /// As `place`, for a result: the constant regions take none.
 static extent place_out(checker *c, swl_ref ref, uint64_t count, uint32_t size) {
   extent e = place(c, ref, count, size);
@@ -183,7 +189,7 @@ static void check_attention(checker *c) {
 
 static void check_lut(checker *c) {
   const uint32_t *s = c->step;
-  extent x = place(c, s[1], s[0], 2);
+  extent x = place_some(c, s[1], s[0], 2);
   extent table = place(c, s[2], 512, 4);
   extent out = place_out(c, s[3], s[0], 2);
   same_or_apart(c, out, x);
@@ -192,7 +198,7 @@ static void check_lut(checker *c) {
 
 static void check_mul(checker *c) {
   const uint32_t *s = c->step;
-  extent a = place(c, s[1], s[0], 2);
+  extent a = place_some(c, s[1], s[0], 2);
   extent b = place(c, s[2], s[0], 2);
   extent out = place_out(c, s[5], s[0], out_size(c, s[6]));
   require(c, s[3] <= (uint32_t)INT32_MAX && s[4] <= SWL_MAX_SHIFT);
@@ -202,7 +208,7 @@ static void check_mul(checker *c) {
 
 static void check_add(checker *c) {
   const uint32_t *s = c->step;
-  extent a = place(c, s[1], s[0], 4);
+  extent a = place_some(c, s[1], s[0], 4);
   extent b = place(c, s[2], s[0], 4);
   extent out = place_out(c, s[3], s[0], 4);
   same_or_apart(c, out, a);

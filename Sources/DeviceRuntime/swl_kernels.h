@@ -8,6 +8,12 @@
 
 #include <stdint.h>
 
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#include <arm_mve.h>
+/// The target has Helium, Arm's 128-bit integer vectors.
+#define SWL_HELIUM 1
+#endif
+
 /// Widest attention head; fixes the stack use of the attention kernel.
 #define SWL_MAX_HEAD_DIM 256u
 /// Widest row of a tensor.
@@ -21,6 +27,14 @@
 /// what it does is a constant, so nothing of it is left in the machine code.
 static inline int64_t swl_asr(int64_t v, unsigned s) {
   if (((int64_t)-1 >> 1) == (int64_t)-1) {
+    return v >> s;
+  }
+  return v < 0 ? -1 - ((-1 - v) >> s) : v >> s;
+}
+
+/// The same of 32 bits.
+static inline int32_t swl_asr32(int32_t v, unsigned s) {
+  if ((-1 >> 1) == -1) {
     return v >> s;
   }
   return v < 0 ? -1 - ((-1 - v) >> s) : v >> s;
@@ -109,7 +123,7 @@ typedef struct swl_attention_args {
   uint32_t bits;
 } swl_attention_args;
 
-/// Causal attention over the KV cache. Takes about 3.5 KB of stack.
+/// Causal attention over the KV cache. Takes about 4.3 KB of stack.
 void swl_attention(const swl_attention_args *args);
 
 /// 512-segment linear interpolation of int16; `out` may be `x`.

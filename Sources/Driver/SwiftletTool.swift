@@ -71,5 +71,9 @@ struct RootCommand: ParsableCommand {
       Exit codes: 0 done, 1 the input is at fault (a message says how), 2 the command line is,
       3 a gate failed.
       """,
-    version: "0.1.0")
+    version: "0.1.0",
+    subcommands: [
+      InspectCommand.self, TokenizeCommand.self, CompileCommand.self, GenerateCommand.self,
+      SimulateCommand.self, EvaluateCommand.self, TargetsCommand.self,
+    ])
 }

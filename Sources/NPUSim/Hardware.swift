@@ -34,6 +34,20 @@ public struct Hardware: Sendable, Hashable {
   var internalBytes: Int { product == .u85 ? 2048 : shramBanks * 1024 }
   /// Where table slot 0 starts in it.
   var tableBase: Int { product == .u85 ? 0 : (shramBanks - 2) * 1024 }
+  /// DMAs that may be unfinished at once, 1, 2 or 4.
+  var outstandingTransfers: Int {
+    switch product {
+    case .u55: 1
+    case .u65: 2
+    case .u85: 4
+    }
+  }
+  /// Kernels that may be unfinished at once.
+  var outstandingKernels: Int { 2 }
+  /// Largest BLOCKDEP.
+  var maximumBlockDependency: Int { product == .u85 ? 7 : 3 }
+  /// Whether kernels without a table use the table area as a buffer.
+  var reusesTableArea: Bool { product != .u85 && shramBanks == 16 }
   /// Width of address registers.
   var addressBits: Int { product == .u55 ? 32 : 40 }
 }

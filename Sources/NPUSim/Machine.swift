@@ -1,3 +1,5 @@
+import NPUTiming
+
 /// An Ethos-U that executes command streams on mapped memory, bit for bit.
 ///
 /// Operations take effect one after the other in stream order; what hardware does at the same time is
@@ -67,7 +69,8 @@ public struct Machine {
   ) throws(SimulationError) -> RunResult {
     var job = Job(
       scanner: CommandScanner(stream),
-      registers: RegisterFile(addressBits: hardware.addressBits))
+      registers: RegisterFile(addressBits: hardware.addressBits),
+      tracker: HazardTracker(hardware: hardware))
     cache.beginRun()
     internalMemory.invalidate()
     do throws(Fault) {
@@ -85,6 +88,7 @@ public struct Machine {
   private struct Job {
     var scanner: CommandScanner
     var registers: RegisterFile
+    var tracker: HazardTracker
     var result = RunResult()
     var commandIndex = 0
     var byteOffset = 0
@@ -135,7 +139,15 @@ public struct Machine {
     case 16:
       try execute(
         try TransferResolver(registers: job.registers, hardware: hardware).transfer(), &job)
-    case 17, 18, 19: break
+    case 17:
+      let count = Int(command.parameter & 15)
+      job.tracker.waitForTransfers(count)
+      if options.recordsOperations { job.result.issues.append(.transferWait(count)) }
+    case 18:
+      let count = Int(command.parameter & 3)
+      job.tracker.waitForKernels(count)
+      if options.recordsOperations { job.result.issues.append(.kernelWait(count)) }
+    case 19: break
     default: throw .malformedStream("unknown operation \(command.opcode)")
     }
     return true
@@ -144,11 +156,22 @@ public struct Machine {
   private mutating func execute(_ op: KernelOp, _ job: inout Job) throws(Fault) {
     let access = try executor.access(op, memory)
     try charge(op.operations, &job)
-    if options.detectsHazards { inspect(op, access, &job) }
-    try executor.run(op, access, cache: &cache, internalMemory: internalMemory.bytes)
+    if options.detectsHazards {
+      inspect(op, access, &job)
+      var found: [Hazard.Kind] = []
+      job.tracker.issue(op, access, commandIndex: job.commandIndex) { found.append($0) }
+      for kind in found { report(kind, &job) }
+    }
+    if options.executesKernels {
+      try executor.run(op, access, cache: &cache, internalMemory: internalMemory.bytes)
+    }
+    if hardware.reusesTableArea, op.output.tableRange == nil {
+      internalMemory.invalidate(hardware.tableBase..<hardware.internalBytes)
+    }
     if let bank = memory[op.ofm.region]?.bank { access.ofm.noteWritten(in: bank) }
     job.result.kernels += 1
     if options.recordsOperations {
+      job.result.issues.append(.kernel(KernelDescription(op)))
       job.result.ops.append(
         OpRecord(
           kind: op.kind.recordKind, commandIndex: job.commandIndex, byteOffset: job.byteOffset,
@@ -161,15 +184,23 @@ public struct Machine {
     let access = try TransferEngine.access(
       transfer, memory, internalBytes: hardware.internalBytes, limits: options.limits)
     try charge(transfer.totalBytes, &job)
-    if options.detectsHazards, let bank = access.source?.bank,
-      let offset = TransferEngine.firstUninitialised(transfer, access)
-    {
-      report(
-        .uninitialisedRead(role: .dmaSource, bank: bank.name, offset: offset), &job)
+    if options.detectsHazards {
+      if let bank = access.source?.bank,
+        let offset = TransferEngine.firstUninitialised(transfer, access)
+      {
+        report(.uninitialisedRead(role: .dmaSource, bank: bank.name, offset: offset), &job)
+      }
+      var found: [Hazard.Kind] = []
+      job.tracker.issue(access, commandIndex: job.commandIndex) { found.append($0) }
+      for kind in found { report(kind, &job) }
     }
     TransferEngine.run(transfer, access, internalMemory: &internalMemory)
     job.result.transfers += 1
     if options.recordsOperations {
+      job.result.issues.append(
+        .transfer(
+          bytes: transfer.totalBytes, source: transfer.source.region ?? 0,
+          destination: transfer.destination.region))
       job.result.ops.append(
         OpRecord(
           kind: .transfer(bytes: transfer.totalBytes), commandIndex: job.commandIndex,

@@ -10,6 +10,9 @@ public struct RunOptions: Sendable, Hashable {
   public var recordsOperations = true
   /// Whether reads of never-written bytes and missing waits are looked for.
   public var detectsHazards = true
+  /// Whether kernels compute. Without it everything is checked and followed, DMAs move their bytes and
+  /// outputs count as written, but OFM bytes stay what they were and weights are not decoded.
+  public var executesKernels = true
 
   /// The defaults.
   public init() {}

@@ -1,3 +1,5 @@
+import NPUTiming
+
 /// One executed operation, for reports.
 public struct OpRecord: Sendable, Hashable {
   /// What ran.
@@ -23,6 +25,8 @@ public struct OpRecord: Sendable, Hashable {
 
 /// What a run did.
 public struct RunResult: Sendable {
+  /// What the stream issued, in order, for a timing model; when the options ask for operations.
+  public var issues: [IssueEvent] = []
   /// Operations in stream order, when the options ask for them.
   public var ops: [OpRecord] = []
   /// What hardware would not forgive, in stream order.

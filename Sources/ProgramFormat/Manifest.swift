@@ -78,14 +78,37 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var memory: String
     /// The address it starts at.
     public var address: UInt64
+    /// The memory as the NPU sees it, so that cycles can be told without the target's file.
+    public var speed: MemorySpeed
 
     /// One region.
-    public init(name: String, index: Int, bytes: Int, memory: String, address: UInt64) {
+    public init(
+      name: String, index: Int, bytes: Int, memory: String, address: UInt64, speed: MemorySpeed
+    ) {
       self.name = name
       self.index = index
       self.bytes = bytes
       self.memory = memory
       self.address = address
+      self.speed = speed
+    }
+  }
+
+  /// How fast a memory is, in bytes and cycles of the NPU's clock.
+  public struct MemorySpeed: Codable, Sendable, Equatable {
+    /// Bytes a cycle.
+    public var read: Double
+    public var write: Double
+    /// Cycles.
+    public var readLatency: Int
+    public var writeLatency: Int
+
+    /// A speed.
+    public init(read: Double, write: Double, readLatency: Int, writeLatency: Int) {
+      self.read = read
+      self.write = write
+      self.readLatency = readLatency
+      self.writeLatency = writeLatency
     }
   }
 
@@ -176,13 +199,15 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var cpuOps: Int
     /// Estimated NPU cycles of one decode step.
     public var decodeCycles: Int
+    /// Estimated CPU cycles of one decode step at half the context.
+    public var decodeCPUCycles: Int
     /// The bound: every encoded byte read once at its memory's bandwidth.
     public var decodeBoundCycles: Int
 
     /// What the compiler measured.
     public init(
       sramPeakBytes: Int, flashBytes: Int, weightStreamBytes: Int, weightCount: Int,
-      transposes: Int, cpuOps: Int, decodeCycles: Int, decodeBoundCycles: Int
+      transposes: Int, cpuOps: Int, decodeCycles: Int, decodeCPUCycles: Int, decodeBoundCycles: Int
     ) {
       self.sramPeakBytes = sramPeakBytes
       self.flashBytes = flashBytes
@@ -191,6 +216,7 @@ public struct Manifest: Codable, Sendable, Equatable {
       self.transposes = transposes
       self.cpuOps = cpuOps
       self.decodeCycles = decodeCycles
+      self.decodeCPUCycles = decodeCPUCycles
       self.decodeBoundCycles = decodeBoundCycles
     }
 

@@ -93,6 +93,12 @@ public enum PackageReader {
       require(
         entries.allSatisfy { $0.bytes >= 0 && $0.bytes <= Region.byteLimit },
         "region \(region.name) is larger than \(Region.byteLimit) bytes")
+      require(
+        entries.allSatisfy {
+          $0.speed.read.isFinite && $0.speed.read > 0 && $0.speed.write.isFinite
+            && $0.speed.write >= 0 && (0...1 << 20).contains($0.speed.readLatency)
+            && (0...1 << 20).contains($0.speed.writeLatency)
+        }, "region \(region.name) has an impossible speed")
     }
     require(
       program.bytes(of: .weights) == program.weights.count, "the weights region has another size")

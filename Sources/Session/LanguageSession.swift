@@ -1,6 +1,7 @@
 import DeviceRuntime
 import EthosUISA
 import NPUSim
+import NPUTiming
 import ProgramFormat
 import Support
 import Tokenizers
@@ -31,16 +32,23 @@ public final class LanguageSession {
   }
 
   private let image: DeviceImage
+  private let cpuSteps: (decode: [Step], prefill: [Step])
   private let npu: SimulatedNPU
   private let context: UnsafeMutablePointer<swl_context>
 
   /// Loads a program into memory and checks it.
   ///
   /// Throws `DiagnosticError` when the runtime or the simulator refuses the program.
-  public init(_ program: Program, recordsOperations: Bool = false) throws(DiagnosticError) {
+  public init(_ program: Program) throws(DiagnosticError) {
     self.program = program
     image = try DeviceImage(program)
-    npu = try SimulatedNPU(program, image: image, recordsOperations: recordsOperations)
+    func steps(_ name: String) -> [Step] {
+      guard let entry = program.entry(name) else { return [] }
+      return Step.decode(
+        Array(program.steps[entry.firstWord..<entry.firstWord + entry.words])) ?? []
+    }
+    cpuSteps = (steps("decode"), steps("prefill"))
+    npu = try SimulatedNPU(program, image: image)
     if program.tokenizer.count > 0 {
       tokenizer = try program.tokenizer.withBytes { raw throws(DiagnosticError) in
         do {
@@ -89,6 +97,7 @@ public final class LanguageSession {
 
   /// Runs one token. Throws `DiagnosticError` for a bad id, a full context, or a simulation error.
   public func decode(_ token: Int32) throws(DiagnosticError) {
+    counters.cpuCycles += cpuCycles(cpuSteps.decode, at: position)
     try check(swl_decode(context, token))
     counters.decodedTokens += 1
     collect()
@@ -96,9 +105,16 @@ public final class LanguageSession {
 
   /// Runs a whole prompt; afterwards `logits` are those of the token that follows.
   public func prompt(_ tokens: [Int32]) throws(DiagnosticError) {
+    let start = position
     try check(swl_prompt(context, tokens, UInt32(tokens.count)))
     let batch = program.entry("prefill")?.tokens ?? 0
     let batched = batch > 0 && tokens.count > batch ? (tokens.count - 1) / batch * batch : 0
+    for first in stride(from: 0, to: batched, by: max(batch, 1)) {
+      counters.cpuCycles += cpuCycles(cpuSteps.prefill, at: start + first)
+    }
+    for token in batched..<tokens.count {
+      counters.cpuCycles += cpuCycles(cpuSteps.decode, at: start + token)
+    }
     counters.prefilledTokens += batched
     counters.decodedTokens += tokens.count - batched
     collect()
@@ -107,6 +123,34 @@ public final class LanguageSession {
   /// Draws the next token from the current logits.
   public func sample(_ sampling: inout Sampling) -> Int32 {
     sampling.draw(logits, scale: program.manifest.logits.scale)
+  }
+
+  /// What one NPU job did in its last run, for reports.
+  public struct JobReport: Sendable {
+    /// The job's name.
+    public let name: String
+    /// Its operations and hazards.
+    public let result: RunResult
+    /// When each of them ran.
+    public let timeline: JobTimeline
+    /// The model's tensor of each kernel operation.
+    public let provenance: [String]
+  }
+
+  /// The jobs that have run, in program order.
+  public var jobReports: [JobReport] {
+    program.manifest.jobs.indices.compactMap { index in
+      guard let result = npu.lastRuns[index], let timeline = npu.timeline(of: index) else {
+        return nil
+      }
+      let job = program.manifest.jobs[index]
+      return JobReport(
+        name: job.name, result: result, timeline: timeline, provenance: job.provenance)
+    }
+  }
+
+  private func cpuCycles(_ steps: [Step], at position: Int) -> Int {
+    steps.reduce(0) { $0 + CPUCost.cycles(of: $1, position: position) }
   }
 
   private func collect() {

@@ -1,6 +1,7 @@
 import DeviceRuntime
 import EthosUISA
 import NPUSim
+import NPUTiming
 import ProgramFormat
 import Support
 
@@ -21,13 +22,13 @@ final class SimulatedNPU {
   private let names: [String]
   /// For each job, the byte ranges CPU kernels write before it.
   private let cpuWrites: [[Step.ByteRange]]
-  private let cost: JobCost
+  private var cost: JobCost
 
   /// A simulator for a program laid out in memory.
   ///
   /// Throws `DiagnosticError` when the program names an NPU the simulator does not know, or its steps
   /// are malformed.
-  init(_ program: Program, image: DeviceImage, recordsOperations: Bool) throws(DiagnosticError) {
+  init(_ program: Program, image: DeviceImage) throws(DiagnosticError) {
     self.image = image
     names = program.manifest.jobs.map(\.name)
     guard let hardware = Hardware.named(program.manifest.npu) else {
@@ -46,9 +47,7 @@ final class SimulatedNPU {
       banks.append(bank)
     }
     self.banks = banks
-    var options = RunOptions()
-    options.recordsOperations = recordsOperations
-    machine = Machine(hardware: hardware, memory: map, options: options)
+    machine = Machine(hardware: hardware, memory: map)
     cost = JobCost(program)
     lastRuns = Array(repeating: nil, count: names.count)
 
@@ -72,6 +71,11 @@ final class SimulatedNPU {
     cpuWrites = writes
   }
 
+  /// The time line of a job that has run.
+  func timeline(of job: Int) -> JobTimeline? {
+    lastRuns[job].flatMap { cost.timeline(of: job, $0) }
+  }
+
   /// Runs one job. Returns 0 when it succeeded, as the runtime's callback does.
   func run(_ job: UnsafePointer<swl_job>) -> Int32 {
     guard let payload = job.pointee.payload,
@@ -90,7 +94,7 @@ final class SimulatedNPU {
         return -1
       }
       jobs += 1
-      cycles += cost.cycles(job: index, result)
+      cycles += cost.timeline(of: index, result)?.total ?? 0
       lastRuns[index] = result
       return 0
     } catch {

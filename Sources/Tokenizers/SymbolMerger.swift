@@ -90,11 +90,11 @@ struct SymbolMerger: ~Copyable {
 
   /// Merges until nothing merges. `length` is the word's length in bytes; `evaluate` gives the rank
   /// and the resulting token of merging two adjacent symbols, told by their tokens and by the bytes
-  /// they cover together, or the rank `none`.
+  /// they cover together (if their starts are told), or the rank `none`.
   @inline(__always)
   mutating func merge(
     length: Int,
-    evaluate: (_ left: UInt32, _ right: UInt32, _ bytes: Range<Int>) -> (UInt32, UInt32)
+    evaluate: (_ left: UInt32, _ right: UInt32, _ start: Int, _ end: Int) -> (UInt32, UInt32)
   ) {
     guard count > 0 else { return }
     for index in 0..<count {
@@ -129,7 +129,7 @@ struct SymbolMerger: ~Copyable {
 
   @inline(__always)
   private func rate(
-    _ index: Int, length: Int, evaluate: (UInt32, UInt32, Range<Int>) -> (UInt32, UInt32)
+    _ index: Int, length: Int, evaluate: (UInt32, UInt32, Int, Int) -> (UInt32, UInt32)
   ) {
     guard next[index] != Self.none else {
       rank[index] = Self.none
@@ -137,6 +137,6 @@ struct SymbolMerger: ~Copyable {
     }
     let right = Int(next[index])
     let end = next[right] == Self.none ? length : Int(start[Int(next[right])])
-    (rank[index], result[index]) = evaluate(token[index], token[right], Int(start[index])..<end)
+    (rank[index], result[index]) = evaluate(token[index], token[right], Int(start[index]), end)
   }
 }

@@ -40,19 +40,18 @@ struct PrefixState: Sendable {
     var bytes = tokenizer.bytes(of: id, special: special)
     switch tokenizer.type(of: id) {
     case .control, .userDefined:
-      // Encoding puts a space after these too, unless it does so at the start alone; there the
-      // start-of-text token, which no text holds, leaves the text still to start.
-      if id == tokenizer.options.bos { break }
-      isPending =
-        switch tokenizer.options.spacePrefix {
-        case .never, .firstUnlessPresent: false
-        case .always, .unlessPresent: true
-        }
+      switch tokenizer.options.spacePrefix {
+      case .never: break
+      // Encoding puts a space after these too.
+      case .always, .unlessPresent: isPending = true
+      // After the start-of-text token, which no text holds, the text is still to start.
+      case .firstUnlessPresent: if id != tokenizer.options.bos { isPending = false }
+      }
       return bytes
     case .normal, .byte, .unknown, .unused: break
     case nil: return bytes
     }
-    if isPending && !bytes.isEmpty && tokenizer.type(of: id) != .control {
+    if isPending && !bytes.isEmpty {
       if bytes.first == 0x20 { bytes.removeFirst() }
       isPending = false
     }

@@ -121,7 +121,7 @@ private struct Encoder: ~Copyable {
 
   private mutating func mergePairs(length: Int) {
     let table = tokenizer.merges
-    merger.merge(length: length) { left, right, _ in
+    merger.merge(length: length) { left, right, _, _ in
       guard let rank = table.rank(left, right) else {
         return (SymbolMerger.none, SymbolMerger.none)
       }
@@ -186,8 +186,8 @@ private struct Encoder: ~Copyable {
   private mutating func mergeByScore(_ bytes: UnsafeBufferPointer<UInt8>) {
     let pieces = tokenizer.pieces
     let ranks = tokenizer.scoreRanks
-    merger.merge(length: bytes.count) { _, _, range in
-      guard let id = pieces.find(UnsafeBufferPointer(rebasing: bytes[range])) else {
+    merger.merge(length: bytes.count) { _, _, start, end in
+      guard let id = pieces.find(UnsafeBufferPointer(rebasing: bytes[start..<end])) else {
         return (SymbolMerger.none, SymbolMerger.none)
       }
       return (ranks[id], UInt32(truncatingIfNeeded: id))

@@ -1,4 +1,5 @@
 import EthosUISA
+import NPUTiming
 import ProgramFormat
 import TensorCore
 
@@ -48,6 +49,36 @@ struct LinearJobEmitter {
       }
     }
     writer.stop()
+  }
+
+  /// The same job as the timing model sees it.
+  static func events(_ linears: [JobLinear]) -> [IssueEvent] {
+    var events: [IssueEvent] = []
+    var index = 0
+    for linear in linears {
+      let packed = linear.packed
+      for slice in packed.slices {
+        if index >= 2 { events.append(.kernelWait(1)) }
+        events.append(
+          .transfer(
+            bytes: slice.bytes, source: Region.weights.rawValue,
+            destination: Region.staging.rawValue))
+        events.append(.transferWait(0))
+        events.append(
+          .kernel(
+            KernelDescription(
+              kind: .convolution(partKernelFirst: false),
+              ofm: (1, linear.tokens, slice.channels),
+              block: (linear.block.height, linear.block.width, linear.block.depth),
+              ifmDepth: packed.inputs, ifmBits: packed.key.inputBits,
+              ofmBits: packed.key.outputElement.byteCount * 8, kernelHeight: 1, kernelWidth: 1,
+              strideY: 1, strideX: 1, usesTable: false, streamBytes: slice.bytes, ifm2Bytes: 0,
+              ifmRegion: Region.arena.rawValue, ofmRegion: Region.arena.rawValue,
+              streamRegion: Region.staging.rawValue)))
+        index += 1
+      }
+    }
+    return events
   }
 
   private func setLayer(_ linear: JobLinear, _ w: inout CommandWriter) throws(CommandWriterError) {

@@ -3,6 +3,61 @@
 /// Positions whose weighted values are summed in 32 bits: 256 * 2^15 * 2^7 = 2^30.
 #define BLOCK 256u
 
+#ifdef SWL_HELIUM
+
+// Helium by hand: compilers leave these two loops scalar. Integer sums that do not overflow have one
+// value whatever their order, so the results are those of the portable loops below.
+
+static int32_t dot(const int16_t *q, const int8_t *k, uint32_t count) {
+  int32_t sum = 0;
+  uint32_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    sum = vmladavaq_s16(sum, vldrhq_s16(q + i), vldrbq_s16(k + i));
+  }
+  if (i < count) {
+    mve_pred16_t tail = vctp16q(count - i);
+    sum = vmladavaq_p_s16(sum, vldrhq_z_s16(q + i, tail), vldrbq_z_s16(k + i, tail), tail);
+  }
+  return sum;
+}
+
+static void mix_block(const int32_t *weights, const int8_t *v, uint32_t count, uint32_t head_dim,
+                      int32_t *sum) {
+  uint32_t c = 0;
+  // Sixteen channels at a time stay in registers while the positions pass by.
+  for (; c + 16 <= head_dim; c += 16) {
+    const int8_t *row = v + c;
+    int32x4_t s0 = vdupq_n_s32(0);
+    int32x4_t s1 = s0;
+    int32x4_t s2 = s0;
+    int32x4_t s3 = s0;
+    for (uint32_t j = 0; j < count; j++) {
+      int32_t e = weights[j];
+      s0 = vmlaq_n_s32(s0, vldrbq_s32(row), e);
+      s1 = vmlaq_n_s32(s1, vldrbq_s32(row + 4), e);
+      s2 = vmlaq_n_s32(s2, vldrbq_s32(row + 8), e);
+      s3 = vmlaq_n_s32(s3, vldrbq_s32(row + 12), e);
+      row += head_dim;
+    }
+    vstrwq_s32(sum + c, s0);
+    vstrwq_s32(sum + c + 4, s1);
+    vstrwq_s32(sum + c + 8, s2);
+    vstrwq_s32(sum + c + 12, s3);
+  }
+  for (; c < head_dim; c += 4) {
+    const int8_t *row = v + c;
+    mve_pred16_t lanes = vctp32q(head_dim - c);
+    int32x4_t s = vdupq_n_s32(0);
+    for (uint32_t j = 0; j < count; j++) {
+      s = vmlaq_n_s32(s, vldrbq_z_s32(row, lanes), weights[j]);
+      row += head_dim;
+    }
+    vstrwq_p_s32(sum + c, s, lanes);
+  }
+}
+
+#else
+
 static int32_t dot(const int16_t *q, const int8_t *k, uint32_t count) {
   int32_t sum = 0;
   for (uint32_t i = 0; i < count; i++) {
@@ -16,6 +71,29 @@ static void add_weighted(int32_t *sum, const int8_t *v, int16_t weight, uint32_t
     sum[i] += (int32_t)weight * (int32_t)v[i];
   }
 }
+
+/// `sum[c]` = sum over at most `BLOCK` positions of weight times value.
+static void mix_block(const int32_t *weights, const int8_t *v, uint32_t count, uint32_t head_dim,
+                      int32_t *sum) {
+  for (uint32_t c = 0; c < head_dim; c++) {
+    sum[c] = 0;
+  }
+  for (uint32_t j = 0; j < count; j++) {
+    const int8_t *row = v + (uint64_t)j * head_dim;
+    int32_t e = weights[j];
+    if (e == 0) {
+      continue;
+    }
+    // 32768, the weight of the maximum itself, is one more than a 16-bit factor holds.
+    if (e == 32768) {
+      add_weighted(sum, row, 16384, head_dim);
+      e = 16384;
+    }
+    add_weighted(sum, row, (int16_t)e, head_dim);
+  }
+}
+
+#endif
 
 /// Turns the scores into weights 0...32768 and returns their sum (at most 2^29).
 static uint32_t weigh(int32_t *scores, uint32_t count, int32_t top, uint32_t multiplier,
@@ -37,23 +115,8 @@ static void mix(const int32_t *weights, const int8_t *v, uint32_t length, uint32
     wide[c] = 0;
   }
   for (uint32_t first = 0; first < length; first += BLOCK) {
-    uint32_t end = length - first < BLOCK ? length : first + BLOCK;
-    for (uint32_t c = 0; c < head_dim; c++) {
-      sum[c] = 0;
-    }
-    for (uint32_t j = first; j < end; j++) {
-      int32_t e = weights[j];
-      const int8_t *row = v + (uint64_t)j * head_dim;
-      if (e == 0) {
-        continue;
-      }
-      // 32768, the weight of the maximum itself, is one more than a 16-bit factor holds.
-      if (e == 32768) {
-        add_weighted(sum, row, 16384, head_dim);
-        e = 16384;
-      }
-      add_weighted(sum, row, (int16_t)e, head_dim);
-    }
+    uint32_t count = length - first < BLOCK ? length - first : BLOCK;
+    mix_block(weights + first, v + (uint64_t)first * head_dim, count, head_dim, sum);
     for (uint32_t c = 0; c < head_dim; c++) {
       wide[c] += sum[c];
     }

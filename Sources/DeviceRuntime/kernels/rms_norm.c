@@ -30,8 +30,8 @@ static unsigned spare_bits(const int32_t *x, uint32_t d) {
 }
 
 static uint64_t square(int32_t x, unsigned p) {
-  int64_t v = swl_asr(x, p);
-  return (uint64_t)(v * v);
+  int32_t v = swl_asr32(x, p);
+  return (uint64_t)((int64_t)v * v);
 }
 
 /// The sum of squares. Every square is at most 2^48, so with d <= 65536 only the last term can

@@ -13,6 +13,11 @@ struct InternalMemory {
     initialised = InitialisedMap(count: bytes.count, initialised: false)
   }
 
+  /// Forgets one range: an operation used it as a buffer.
+  mutating func invalidate(_ range: Range<Int>) {
+    initialised.clear(range)
+  }
+
   /// Copies from memory; the range was checked.
   mutating func store(_ source: UnsafeRawPointer, _ range: Range<Int>) {
     bytes.withUnsafeMutableBytes { bytes in

@@ -32,6 +32,9 @@ struct FeatureMap {
   /// Whether rows of `width` pixels with all their channels lie in memory without gaps.
   var hasDenseRows: Bool { !isBricked && strideX == depth &* elementBytes }
 
+  /// Whether tile 0 holds everything.
+  var isOneTile: Bool { height <= height0 && width <= width0 }
+
   /// A rectangle of one tile.
   struct TileRectangle {
     var base: Int
@@ -90,6 +93,8 @@ struct FeatureMap {
 /// A feature map whose every address was checked: tile addresses are pointers.
 struct MappedTensor {
   var map: FeatureMap
+  /// The smallest byte range around each tile part in use.
+  let spans: [MemorySpan]
   /// Address of tile coordinate (0, 0), channel 0, for the four tiles.
   private var tiles:
     (
@@ -105,12 +110,15 @@ struct MappedTensor {
     guard let window = memory[map.region] else {
       throw .unmappedRegion(role: map.role, region: map.region)
     }
+    var spans: [MemorySpan] = []
     for tile in map.tileRectangles where !tile.rows.isEmpty {
       let bounds = map.bounds(of: tile)
-      _ = try memory.span(
-        region: map.region, lower: bounds.lower, upper: bounds.upper, role: map.role,
-        writing: writing)
+      spans.append(
+        try memory.span(
+          region: map.region, lower: bounds.lower, upper: bounds.upper, role: map.role,
+          writing: writing))
     }
+    self.spans = spans
     let start = window.bank.base + window.offset
     // Base registers of tiles that are not reached may hold anything.
     let right = map.width > map.width0

@@ -161,8 +161,8 @@ struct KernelOp {
   var operandA = OperandScale()
   var operandB = OperandScale()
   var output = OutputSettings()
-  /// Sizes of the OFM block.
-  var block = (height: 1, width: 1, depth: 1)
+  /// Sizes of the OFM block; 0 when the registers were never written.
+  var block = (height: 0, width: 0, depth: 0)
   /// BLOCKDEP.
   var blockDependency = 0
 }

@@ -5,10 +5,17 @@ import Foundation
 /// Both interpolate one table of `sigmoid(i / 24)` in 0.16 fixed point; inputs are in units of
 /// 1 / 12288. They equal TFLite's 16-bit kernels on all inputs.
 enum SigmoidTable {
-  /// Entries 0...256.
-  static let values: [Int32] = (0...256).map { i in
-    Int32(min(65535, (65536 / (1 + exp(-Double(i) / 24))).rounded()))
+  /// Entries 0...255: `65536 * sigmoid(i / 24)` rounded, but one more where ``raised`` says so.
+  static let values: [Int32] = (0...255).map { i in
+    Int32(min(65535, (65536 / (1 + exp(-Double(i) / 24))).rounded())) + (raised.contains(i) ? 1 : 0)
   }
+
+  /// Where TFLite's table, which the hardware shares, is not the rounded value but the next: it was made
+  /// to serve the interpolation.
+  private static let raised: Set<Int> = [
+    4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41,
+    43, 44, 45, 46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255,
+  ]
 
   /// Sigmoid as 1.15 fixed point; `v` is the scaled value before clamping.
   @inline(__always)

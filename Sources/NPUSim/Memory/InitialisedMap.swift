@@ -27,6 +27,21 @@ struct InitialisedMap {
     }
   }
 
+  /// Takes back that bytes were written. The range must lie within the memory.
+  mutating func clear(_ range: Range<Int>) {
+    // A complete map has given up nothing but its use; maps that start complete have no words.
+    guard !range.isEmpty, !words.isEmpty else { return }
+    words.withUnsafeMutableBufferPointer { words in
+      var lost = 0
+      Self.forEachWord(range) { index, mask in
+        lost &+= (mask & words[index]).nonzeroBitCount
+        words[index] &= ~mask
+        return true
+      }
+      missing &+= lost
+    }
+  }
+
   /// The first byte of the range that was never written. The range must lie within the memory.
   func firstMissing(in range: Range<Int>) -> Int? {
     guard missing > 0, !range.isEmpty else { return nil }
