@@ -1,1 +1,195 @@
 #include "swiftlet_runtime.h"
+
+#include <string.h>
+
+#include "swl_kernels.h"
+
+/// The address of a reference. Through `void *`: the check and the 16-byte aligned bases make every
+/// element aligned.
+static void *at(const swl_context *context, swl_ref ref) {
+  return context->base[SWL_REF_REGION(ref)] + SWL_REF_OFFSET(ref);
+}
+
+static void run_attention(const swl_context *context, const uint32_t *s) {
+  swl_attention_args a;
+  a.n = s[0];
+  a.heads = s[1];
+  a.kv_heads = s[2];
+  a.head_dim = s[3];
+  a.context = s[4];
+  a.position = context->position;
+  a.q = at(context, s[5]);
+  a.k = at(context, s[6]);
+  a.v = at(context, s[7]);
+  a.exp_multiplier = at(context, s[8]);
+  a.exp_shift = at(context, s[9]);
+  a.out_multiplier = at(context, s[10]);
+  a.out_shift = at(context, s[11]);
+  a.scratch = at(context, s[12]);
+  a.out = at(context, s[13]);
+  a.bits = s[14];
+  swl_attention(&a);
+}
+
+/// Runs the step whose parameters start at `s`.
+static swl_status run_step(swl_context *context, uint32_t kernel, const uint32_t *s,
+                           const int32_t *tokens) {
+  switch (kernel) {
+  case SWL_KERNEL_NPU_JOB:
+    return context->npu(context, &context->program->jobs[s[0]]) == 0 ? SWL_OK : SWL_ERROR_NPU;
+  case SWL_KERNEL_EMBEDDING:
+    swl_embedding(s[0], s[1], tokens, at(context, s[3]), at(context, s[4]), s[5], at(context, s[6]));
+    return SWL_OK;
+  case SWL_KERNEL_RMS_NORM:
+    swl_rms_norm(s[0], s[1], at(context, s[2]), at(context, s[3]), s[4],
+                 s[5] | (uint64_t)s[6] << 32, at(context, s[7]), s[8]);
+    return SWL_OK;
+  case SWL_KERNEL_ROPE:
+    swl_rope(s[0], s[1], s[2], context->position, at(context, s[4]), at(context, s[5]),
+             at(context, s[6]));
+    return SWL_OK;
+  case SWL_KERNEL_KV_WRITE:
+    swl_kv_write(s[0], s[1], s[2], s[3], context->position, at(context, s[4]), at(context, s[5]),
+                 at(context, s[6]), at(context, s[7]));
+    return SWL_OK;
+  case SWL_KERNEL_ATTENTION:
+    run_attention(context, s);
+    return SWL_OK;
+  case SWL_KERNEL_LUT:
+    swl_lut(s[0], at(context, s[1]), at(context, s[2]), at(context, s[3]));
+    return SWL_OK;
+  case SWL_KERNEL_MUL:
+    swl_mul(s[0], at(context, s[1]), at(context, s[2]), s[3], s[4], at(context, s[5]), s[6]);
+    return SWL_OK;
+  case SWL_KERNEL_ADD:
+    swl_add(s[0], at(context, s[1]), at(context, s[2]), at(context, s[3]));
+    return SWL_OK;
+  default:
+    return SWL_ERROR_PROGRAM;
+  }
+}
+
+/// Runs a step list for the tokens at the context's position, then moves the position past them.
+static swl_status run_steps(swl_context *context, const swl_steps *steps, const int32_t *tokens) {
+  uint32_t next = 0;
+  while (next < steps->count) {
+    uint32_t head = steps->words[next];
+    swl_status status;
+    context->last_step = next;
+    if (head >> 8 == 0) {
+      return SWL_ERROR_PROGRAM;
+    }
+    status = run_step(context, head & 0xFFu, steps->words + next + 1, tokens);
+    if (status != SWL_OK) {
+      return status;
+    }
+    next += head >> 8;
+  }
+  context->position += steps->tokens;
+  return SWL_OK;
+}
+
+static int is_token(const swl_program *program, int32_t token) {
+  return token >= 0 && (uint32_t)token < program->vocabulary;
+}
+
+/// How many tokens still fit.
+static uint32_t room(const swl_context *context) {
+  uint32_t all = context->program->context;
+  return context->position < all ? all - context->position : 0;
+}
+
+swl_status swl_open(swl_context *context, const swl_program *program,
+                    uint8_t *const base[SWL_REGION_COUNT], swl_npu_run npu, void *user) {
+  if (context == NULL || program == NULL || base == NULL ||
+      (npu == NULL && program->job_count > 0)) {
+    return SWL_ERROR_ARGUMENT;
+  }
+  if (program->abi_version != SWL_ABI_VERSION) {
+    return SWL_ERROR_ABI;
+  }
+  for (int i = 0; i < SWL_REGION_COUNT; i++) {
+    if ((uintptr_t)base[i] % 16 != 0 || (base[i] == NULL && program->region_bytes[i] > 0)) {
+      return SWL_ERROR_ARGUMENT;
+    }
+    context->base[i] = base[i];
+  }
+  context->program = program;
+  context->npu = npu;
+  context->user = user;
+  swl_reset(context);
+  return SWL_OK;
+}
+
+void swl_reset(swl_context *context) {
+  if (context->base[SWL_REGION_STATE] != NULL) {
+    memset(context->base[SWL_REGION_STATE], 0, context->program->region_bytes[SWL_REGION_STATE]);
+  }
+  context->position = 0;
+  context->last_step = 0;
+}
+
+swl_status swl_decode(swl_context *context, int32_t token) {
+  if (context == NULL || context->program == NULL) {
+    return SWL_ERROR_ARGUMENT;
+  }
+  if (!is_token(context->program, token)) {
+    return SWL_ERROR_TOKEN;
+  }
+  if (room(context) == 0) {
+    return SWL_ERROR_CONTEXT_FULL;
+  }
+  return run_steps(context, &context->program->decode, &token);
+}
+
+swl_status swl_prompt(swl_context *context, const int32_t *tokens, uint32_t count) {
+  uint32_t batch;
+  if (context == NULL || context->program == NULL || tokens == NULL || count == 0) {
+    return SWL_ERROR_ARGUMENT;
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    if (!is_token(context->program, tokens[i])) {
+      return SWL_ERROR_TOKEN;
+    }
+  }
+  if (count > room(context)) {
+    return SWL_ERROR_CONTEXT_FULL;
+  }
+  batch = context->program->prefill.tokens;
+  while (count > 0) {
+    // Prefill leaves no logits, so at least the last token goes through decode.
+    int batched = batch > 0 && count > batch;
+    const swl_steps *steps = batched ? &context->program->prefill : &context->program->decode;
+    swl_status status = run_steps(context, steps, tokens);
+    if (status != SWL_OK) {
+      return status;
+    }
+    tokens += batched ? batch : 1;
+    count -= batched ? batch : 1;
+  }
+  return SWL_OK;
+}
+
+const int16_t *swl_logits(const swl_context *context) {
+  return at(context, context->program->logits);
+}
+
+const char *swl_status_text(swl_status status) {
+  switch (status) {
+  case SWL_OK:
+    return "ok";
+  case SWL_ERROR_ABI:
+    return "the program was made for another version of the runtime";
+  case SWL_ERROR_PROGRAM:
+    return "a step of the program is malformed or reaches outside its region";
+  case SWL_ERROR_TOKEN:
+    return "a token id is outside the vocabulary";
+  case SWL_ERROR_CONTEXT_FULL:
+    return "no position is left in the KV cache";
+  case SWL_ERROR_NPU:
+    return "the NPU job failed";
+  case SWL_ERROR_ARGUMENT:
+    return "a null pointer, an empty prompt, or a buffer too small or misaligned";
+  }
+  return "unknown status";
+}

@@ -86,6 +86,13 @@ public struct ByteSource: Sendable {
   /// How many bytes there are.
   public var count: Int { range.count }
 
+  /// Whether the bytes belong to a mapped file: their address then stays the same for as long as any
+  /// copy of this source lives.
+  public var isMapped: Bool {
+    if case .mapped = storage { return true }
+    return false
+  }
+
   /// The part at `offset`, or nil when it does not lie within.
   public func slice(at offset: Int, count: Int) -> ByteSource? {
     guard offset >= 0, count >= 0, offset <= self.count, count <= self.count - offset else {

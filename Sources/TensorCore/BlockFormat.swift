@@ -1,6 +1,9 @@
 /// The block formats of GGUF files that we read (the GGML family).
 public enum BlockFormat: String, Sendable, Hashable, CaseIterable {
+  // The names are those of the formats, as files and listings write them.
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   case q4_0, q4_1, q5_0, q5_1, q8_0
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   case q2_k, q3_k, q4_k, q5_k, q6_k
 
   /// Elements of one block.
@@ -25,11 +28,5 @@ public enum BlockFormat: String, Sendable, Hashable, CaseIterable {
     case .q5_k: 176
     case .q6_k: 210
     }
-  }
-
-  /// Dequantises whole blocks. `out` has room for all elements of `raw`.
-  public func dequantise(_ raw: UnsafeRawBufferPointer, into out: UnsafeMutableBufferPointer<Float>)
-  {
-    // Filled in by the importer's side of the house, one file per family.
   }
 }

@@ -1,2 +1,4 @@
 import Driver
+import Foundation
 
+exit(SwiftletTool.run(Array(CommandLine.arguments.dropFirst())))

@@ -1,3 +1,145 @@
+/// The device runtime: runs a compiled language model, token by token.
+///
+/// Portable C99 without heap, files or threads; the same sources run in the host's simulator session
+/// and on the microcontroller. The NPU is reached through one callback. What each kernel computes is
+/// defined in Docs/Numerics.md, bit for bit.
 #ifndef SWIFTLET_RUNTIME_H
 #define SWIFTLET_RUNTIME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Version of the step encoding below. A program of another version is refused.
+#define SWL_ABI_VERSION 1u
+
+/// Memory regions. The numbers are the NPU's base-pointer indices; region 4 is never given to the NPU.
+enum swl_region {
+  SWL_REGION_WEIGHTS = 0, ///< Encoded weight and scale streams, read-only (flash or MRAM).
+  SWL_REGION_ARENA = 1,   ///< Activations of one step list (SRAM).
+  SWL_REGION_STAGING = 2, ///< Weight slices fetched by the NPU's DMA (SRAM).
+  SWL_REGION_STATE = 3,   ///< KV caches; kept from token to token.
+  SWL_REGION_PARAMS = 4,  ///< Embedding table, norm weights, look-up tables: read by the CPU, read-only.
+  SWL_REGION_COUNT = 5
+};
+
+/// A place in a region: bits 31..29 the region, bits 28..0 the byte offset.
+typedef uint32_t swl_ref;
+
+/// The region of a reference.
+#define SWL_REF_REGION(ref) ((uint32_t)(ref) >> 29)
+/// The byte offset of a reference.
+#define SWL_REF_OFFSET(ref) ((uint32_t)(ref)&0x1FFFFFFFu)
+
+/// What a step does. A step is `kernel | words << 8` (words counts this one too), then its parameters
+/// in the order given here, one 32-bit word each. `n` is the number of tokens of the step list.
+/// "bits" is 8 or 16, the width of an output element; output types and formulas are in Docs/Numerics.md.
+enum swl_kernel {
+  SWL_KERNEL_NPU_JOB = 1,   ///< job index
+  SWL_KERNEL_EMBEDDING = 2, ///< n, d, vocabulary, table ref (int8), multiplier ref (int32), shift, out ref (int32)
+  SWL_KERNEL_RMS_NORM = 3,  ///< n, d, x ref (int32), gamma ref (int32), shift, eps low word, eps high word, out ref, bits
+  SWL_KERNEL_ROPE = 4,      ///< n, heads, head_dim, context, x ref (int16), table ref (int16), out ref (int16, may be x)
+  SWL_KERNEL_KV_WRITE = 5,  ///< n, kv_heads, head_dim, context, x ref (int16), multiplier ref, shift ref, cache ref (int8)
+  SWL_KERNEL_ATTENTION = 6, ///< n, heads, kv_heads, head_dim, context, q ref (int16), k cache ref, v cache ref,
+                            ///< exp multiplier ref, exp shift ref, out multiplier ref, out shift ref (int32 each),
+                            ///< scratch ref (context int32), out ref, bits
+  SWL_KERNEL_LUT = 7,       ///< count, x ref (int16), table ref (uint32 x 512), out ref (int16, may be x)
+  SWL_KERNEL_MUL = 8,       ///< count, a ref (int16), b ref (int16), multiplier, shift, out ref, bits (out may be a or b)
+  SWL_KERNEL_ADD = 9        ///< count, a ref (int32), b ref (int32), out ref (int32, may be a or b)
+};
+
+/// One NPU job: a driver payload (COP1), 16-byte aligned.
+typedef struct swl_job {
+  const void *payload;
+  uint32_t bytes;
+} swl_job;
+
+/// A step list: what one call of an entry point does.
+typedef struct swl_steps {
+  const uint32_t *words;
+  uint32_t count;  ///< 32-bit words
+  uint32_t tokens; ///< tokens per call
+} swl_steps;
+
+/// A compiled model. Everything it points at is constant; emitted as C arrays by `swiftlet compile`.
+typedef struct swl_program {
+  uint32_t abi_version;
+  uint32_t vocabulary;
+  uint32_t context;               ///< most positions the KV cache holds
+  swl_steps decode;               ///< one token in, logits out
+  swl_steps prefill;              ///< `prefill.tokens` tokens in, KV cache out, no logits; 0 tokens: absent
+  const swl_job *jobs;
+  uint32_t job_count;
+  swl_ref logits;                 ///< int16 [vocabulary], valid after decode
+  float logits_scale;             ///< real value of one logit step
+  uint32_t region_bytes[SWL_REGION_COUNT];
+  int32_t bos;                    ///< id put before a prompt, or -1
+  int32_t eos;                    ///< id that ends a text, or -1
+} swl_program;
+
+/// What can go wrong. Zero is success.
+typedef enum swl_status {
+  SWL_OK = 0,
+  SWL_ERROR_ABI = -1,          ///< the program was made for another runtime version
+  SWL_ERROR_PROGRAM = -2,      ///< a step is malformed or reaches outside its region
+  SWL_ERROR_TOKEN = -3,        ///< a token id is outside the vocabulary
+  SWL_ERROR_CONTEXT_FULL = -4, ///< no position is left in the KV cache
+  SWL_ERROR_NPU = -5,          ///< the NPU callback failed
+  SWL_ERROR_ARGUMENT = -6      ///< a null pointer, an empty prompt, a buffer too small or misaligned
+} swl_status;
+
+struct swl_context;
+
+/// Runs one NPU job to its end. Returns 0 when it succeeded. The base pointers of regions 0..3 are
+/// `context->base[0..3]`.
+typedef int (*swl_npu_run)(struct swl_context *context, const swl_job *job);
+
+/// A running model.
+typedef struct swl_context {
+  const swl_program *program;
+  uint8_t *base[SWL_REGION_COUNT]; ///< 16-byte aligned; regions 0 and 4 are only read
+  uint32_t position;               ///< the next token's position: how many are in the KV cache
+  swl_npu_run npu;
+  void *user;                      ///< free for the callback
+  uint32_t last_step;              ///< word index of the step that ran last, for error reports
+} swl_context;
+
+/// Checks every step of the program against the region sizes, so that later calls cannot read or
+/// write outside. Call once for a program that does not come from your own flash image.
+swl_status swl_program_check(const swl_program *program);
+
+/// Prepares a context: checks version and pointers, empties the KV cache.
+swl_status swl_open(swl_context *context, const swl_program *program, uint8_t *const base[SWL_REGION_COUNT],
+                    swl_npu_run npu, void *user);
+
+/// Forgets all tokens: position 0, KV cache zero.
+void swl_reset(swl_context *context);
+
+/// Runs one token at the next position. Afterwards `swl_logits` are those of the token that follows.
+swl_status swl_decode(swl_context *context, int32_t token);
+
+/// Runs a whole prompt: batches of `prefill.tokens`, the rest and the last token by decode.
+/// Afterwards `swl_logits` are valid. Nothing runs when an id is out of range or the prompt does not fit.
+swl_status swl_prompt(swl_context *context, const int32_t *tokens, uint32_t count);
+
+/// The logits of the last decode: int16 [vocabulary].
+const int16_t *swl_logits(const swl_context *context);
+
+/// The lowest id with the largest logit.
+int32_t swl_argmax(const int16_t *logits, uint32_t count);
+
+/// Draws an id: greedy when `temperature` is 0, else as Docs/Numerics.md ("Sampling") defines.
+/// `random` is the generator's state, seeded by the caller and advanced by one draw.
+int32_t swl_sample(const int16_t *logits, uint32_t count, float logits_scale, float temperature,
+                   uint64_t *random);
+
+/// Text of a status, for messages.
+const char *swl_status_text(swl_status status);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -1,0 +1,58 @@
+# Swiftlet's two commands: `make demo` and `make test`. Each does its own set-up.
+
+SWIFT ?= swift
+# Tests run optimised: they execute whole language models. Their build has a folder of its own, so
+# that `@testable` does not slow the tool people use.
+TEST_FLAGS = -c release -Xswiftc -enable-testing --scratch-path .build-test
+SWIFTLET = .build/release/swiftlet
+VENV = .venv
+SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# What the tests run beside our own code: the Arm C compiler, and QEMU's Cortex-M55.
+PACKAGES = gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+
+.PHONY: all build demo test setup lint unit-test c-test oracle-test bench clean help
+
+all: build
+
+help:
+	@echo "make demo    compile the HomeHub example and run it on the simulated NPU"
+	@echo "make test    format check, unit tests, C and firmware checks, oracles"
+	@echo "make build   the swiftlet tool, release"
+	@echo "make bench   the figures of Docs/Benchmarks.md"
+
+build:
+	$(SWIFT) build -c release --product swiftlet
+
+demo: build
+	@Examples/HomeHub/demo.sh $(SWIFTLET)
+
+test: setup lint unit-test c-test oracle-test
+	@echo "all checks passed"
+
+setup: $(VENV)/.ready
+	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing$$missing"; \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq $$missing >/dev/null; \
+	fi
+
+$(VENV)/.ready: Tests/Oracles/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install -q --disable-pip-version-check -r Tests/Oracles/requirements.txt
+	@touch $@
+
+lint:
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+
+unit-test:
+	$(SWIFT) build $(TEST_FLAGS) --build-tests
+	$(SWIFT) test $(TEST_FLAGS) --skip-build
+
+c-test: build
+	Tests/Firmware/run_all.sh $(SWIFTLET)
+
+oracle-test: build $(VENV)/.ready
+	Tests/Oracles/run_all.sh $(SWIFTLET) $(VENV)/bin/python
+
+clean:
+	rm -rf .build .build-test $(VENV) out

@@ -1,0 +1,31 @@
+import ProgramFormat
+import Quantize
+import Session
+import Support
+
+/// A compiled program, running on the simulator, as a model of text.
+public struct CompiledLogitModel: LogitModel {
+  private let session: LanguageSession
+
+  /// The model of a package.
+  public init(_ program: Program) throws(DiagnosticError) {
+    session = try LanguageSession(program)
+  }
+
+  public var batch: Int { 1 }
+  public var vocabulary: Int { session.program.manifest.model.vocabulary }
+  public var context: Int { session.program.manifest.model.context }
+  public mutating func restart() { session.reset() }
+
+  public mutating func logits(
+    _ ids: [Int32], at position: Int
+  ) throws(DiagnosticError) -> [Float] {
+    let scale = session.program.manifest.logits.scale
+    var rows: [Float] = []
+    for id in ids {
+      try session.decode(id)
+      rows.append(contentsOf: session.logits.lazy.map { Float($0) * scale })
+    }
+    return rows
+  }
+}

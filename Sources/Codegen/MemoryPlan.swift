@@ -1,0 +1,89 @@
+import ProgramFormat
+import Support
+import TargetModel
+
+/// Which memory of the target each region lives in, and at what address.
+struct MemoryPlan {
+  /// The manifest's rows, in region order.
+  let entries: [Manifest.RegionEntry]
+  /// The memory of each region.
+  let memories: [Region: Target.Memory]
+  /// Bytes used in each memory, by name.
+  let used: [String: Int]
+
+  /// Places regions of the given sizes into the target's memories, each whole into the first of its
+  /// candidates that has room.
+  ///
+  /// Throws `DiagnosticError` for each region that fits nowhere, saying by how many bytes.
+  init(sizes: [Region: Int], target: Target) throws(DiagnosticError) {
+    var used: [String: Int] = [:]
+    var memories: [Region: Target.Memory] = [:]
+    var entries: [Manifest.RegionEntry] = []
+    var problems: [Diagnostic] = []
+    // What has to be fast comes first, so that a large cache cannot push the arena out.
+    for region in [Region.arena, .staging, .state, .params, .weights] {
+      let bytes = sizes[region] ?? 0
+      let candidates = target.candidates(for: region.kind)
+      let place = candidates.first { memory in
+        Self.aligned(used[memory.name] ?? 0) + bytes <= memory.size.count
+      }
+      guard let place else {
+        problems.append(
+          Self.doesNotFit(region, bytes: bytes, candidates: candidates, used: used, target: target))
+        continue
+      }
+      let offset = Self.aligned(used[place.name] ?? 0)
+      used[place.name] = offset + bytes
+      memories[region] = place
+      entries.append(
+        Manifest.RegionEntry(
+          name: region.name, index: region.rawValue, bytes: bytes, memory: place.name,
+          address: place.base + UInt64(offset),
+          speed: Manifest.MemorySpeed(
+            read: place.readBandwidth.bytesPerCycle(at: target.npu.clock),
+            write: place.writeBandwidth.bytesPerCycle(at: target.npu.clock),
+            readLatency: place.readLatency.count, writeLatency: place.writeLatency.count)))
+    }
+    if !problems.isEmpty { throw DiagnosticError(problems) }
+    self.used = used
+    self.memories = memories
+    self.entries = entries.sorted { $0.index < $1.index }
+  }
+
+  private static func aligned(_ offset: Int) -> Int { (offset + 15) / 16 * 16 }
+
+  private static func doesNotFit(
+    _ region: Region, bytes: Int, candidates: [Target.Memory], used: [String: Int], target: Target
+  ) -> Diagnostic {
+    let notes = candidates.map { memory in
+      let free = max(memory.size.count - (used[memory.name] ?? 0), 0)
+      return
+        "\(memory.name): \(free) of \(memory.size.count) bytes free, \(bytes - free) too few"
+    }
+    let wayOut =
+      switch region {
+      case .state: "a shorter --context: the KV cache shrinks in proportion"
+      case .arena: "a smaller --prefill batch"
+      case .staging: "a target with more SRAM"
+      case .weights, .params: "a target with more flash, or a smaller model"
+      }
+    return Diagnostic(
+      "target.too-small",
+      "\(target.name) cannot hold the \(region.name): \(bytes) bytes fit none of "
+        + (candidates.map(\.name).joined(separator: ", ")),
+      notes: notes, wayOut: wayOut)
+  }
+}
+
+extension Region {
+  /// The kind of data a target places by.
+  var kind: Target.DataKind {
+    switch self {
+    case .weights: .weights
+    case .arena: .arena
+    case .staging: .staging
+    case .state: .state
+    case .params: .params
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import GraphIR
+import Support
+import TensorCore
+
+/// One depth slice of a linear layer in the weights region: scale records, then the weight stream,
+/// fetched together by one DMA.
+struct PackedSlice: Sendable, Equatable {
+  /// The first output channel.
+  let firstChannel: Int
+  /// Output channels of the slice.
+  let channels: Int
+  /// Byte offset in the weights region, a multiple of 16.
+  var offset: Int
+  /// Bytes of the scale records, padded to 16.
+  let scaleBytes: Int
+  /// Bytes of the weight stream, a multiple of 16.
+  let weightBytes: Int
+
+  /// All bytes of the slice.
+  var bytes: Int { scaleBytes + weightBytes }
+}
+
+/// What makes two linear operations share their packed form: the same weights, bias and scaling.
+struct LinearKey: Hashable {
+  let weight: ConstantID
+  let bias: ConstantID?
+  let inputElement: ElementType
+  let inputScale: Float
+  let outputElement: ElementType
+  let outputScale: Float
+
+  /// The key of a quantised `linear` operation of `function`.
+  ///
+  /// Throws `DiagnosticError` when the operation is not in the integer form of `Docs/Numerics.md`.
+  init(_ operation: Operation, in function: Function, of graph: Graph) throws(DiagnosticError) {
+    func malformed(_ what: String) -> DiagnosticError {
+      DiagnosticError(
+        "codegen.linear", what, at: SourceLocation(element: operation.provenance.source),
+        wayOut: "quantise the graph first")
+    }
+    guard operation.operands.count >= 2, case .value(let x) = operation.operands[0],
+      case .constant(let weight) = operation.operands[1], let result = operation.results.first
+    else { throw malformed("linear needs a value and constant weights") }
+    self.weight = weight
+    if operation.operands.count > 2 {
+      guard case .constant(let bias) = operation.operands[2] else {
+        throw malformed("the bias must be a constant")
+      }
+      self.bias = bias
+    } else {
+      bias = nil
+    }
+    let input = function[x].type
+    let output = function[result].type
+    guard let inputQuant = input.quant, let outputQuant = output.quant,
+      input.element == .int8 || input.element == .int16,
+      output.element == .int16 || output.element == .int32, graph[weight].type.element == .int8,
+      graph[weight].type.quant?.axis == 0
+    else { throw malformed("linear is not in its integer form") }
+    inputElement = input.element
+    inputScale = inputQuant.scale()
+    outputElement = output.element
+    outputScale = outputQuant.scale()
+  }
+
+  /// Bits of an input element.
+  var inputBits: Int { inputElement == .int16 ? 16 : 8 }
+}
+
+/// A linear layer as the NPU reads it.
+struct PackedLinear {
+  let key: LinearKey
+  /// Input width.
+  let inputs: Int
+  /// Output width.
+  let outputs: Int
+  /// OFM block depth the weights are ordered for.
+  let blockDepth: Int
+  /// The depth slices, in channel order.
+  var slices: [PackedSlice]
+}

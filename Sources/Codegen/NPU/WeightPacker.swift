@@ -1,0 +1,163 @@
+import Dispatch
+import EthosUISA
+import GraphIR
+import ProgramFormat
+import Support
+import TensorCore
+
+/// Reorders and encodes linear layers' weights into the weights region.
+struct WeightPacker {
+  let graph: Graph
+  let accelerator: Accelerator
+  let tiling: LinearTiling
+  /// Raw weights of a depth slice to aim at, in bytes.
+  let sliceBytes: Int
+
+  /// The packed layers by key, and the region's content.
+  struct Result {
+    var layers: [LinearKey: PackedLinear] = [:]
+    var content: [UInt8] = []
+    /// The largest slice.
+    var largestSlice = 0
+    /// Bytes of weight streams alone.
+    var streamBytes = 0
+    /// Weights in them.
+    var weightCount = 0
+  }
+
+  /// One slice to encode.
+  private struct Task {
+    let layer: Int
+    let firstChannel: Int
+    let channels: Int
+  }
+
+  /// Packs the layers in the given order, slices encoded on all cores.
+  ///
+  /// Throws `DiagnosticError` when a layer lacks data, a scale cannot be expressed, or the region grows
+  /// beyond what a reference can address.
+  func pack(
+    _ keys: [LinearKey], progress: (Int, Int) -> Void
+  ) throws(DiagnosticError) -> Result {
+    var layers: [PackedLinear] = []
+    var records: [[ScaleRecord]] = []
+    var tasks: [Task] = []
+    for key in keys {
+      let constant = graph[key.weight]
+      guard constant.type.shape.rank == 2, let data = constant.data,
+        data.encoding == .dense(.int8), data.bytes.count == constant.type.byteCount
+      else {
+        throw DiagnosticError(
+          "codegen.weights", "has no int8 matrix data", at: SourceLocation(element: constant.name))
+      }
+      let outputs = constant.type.shape[0]
+      let inputs = constant.type.shape[1]
+      let depth = tiling.blockDepth(inputs: inputs, outputs: outputs, bits: key.inputBits)
+      let channels = LinearTiling.sliceChannels(
+        inputs: inputs, outputs: outputs, blockDepth: depth, targetBytes: sliceBytes)
+      for first in stride(from: 0, to: outputs, by: channels) {
+        tasks.append(
+          Task(layer: layers.count, firstChannel: first, channels: min(channels, outputs - first)))
+      }
+      layers.append(
+        PackedLinear(key: key, inputs: inputs, outputs: outputs, blockDepth: depth, slices: []))
+      records.append(try scaleRecords(key, outputs: outputs))
+    }
+
+    var result = Result()
+    let batch = 64
+    for start in stride(from: 0, to: tasks.count, by: batch) {
+      progress(start, tasks.count)
+      let part = Array(tasks[start..<min(start + batch, tasks.count)])
+      for (task, encoded) in zip(part, encode(part, layers, records)) {
+        result.content.append(contentsOf: repeatElement(0, count: (16 - result.content.count % 16) % 16))
+        let slice = PackedSlice(
+          firstChannel: task.firstChannel, channels: task.channels, offset: result.content.count,
+          scaleBytes: encoded.scales.count, weightBytes: encoded.weights.count)
+        layers[task.layer].slices.append(slice)
+        result.content.append(contentsOf: encoded.scales)
+        result.content.append(contentsOf: encoded.weights)
+        result.largestSlice = max(result.largestSlice, slice.bytes)
+        result.streamBytes += slice.weightBytes
+        result.weightCount += task.channels * layers[task.layer].inputs
+      }
+      guard result.content.count <= Region.byteLimit else {
+        throw DiagnosticError(
+          "codegen.weights-too-large",
+          "the encoded weights exceed the \(Region.byteLimit) bytes a program can address",
+          wayOut: "a smaller model")
+      }
+    }
+    progress(tasks.count, tasks.count)
+    for layer in layers { result.layers[layer.key] = layer }
+    return result
+  }
+
+  private func encode(
+    _ tasks: [Task], _ layers: [PackedLinear], _ records: [[ScaleRecord]]
+  ) -> [(scales: [UInt8], weights: [UInt8])] {
+    var results = [(scales: [UInt8], weights: [UInt8])](repeating: ([], []), count: tasks.count)
+    results.withUnsafeMutableBufferPointer { results in
+      // Each iteration writes its own element only.
+      nonisolated(unsafe) let results = results
+      DispatchQueue.concurrentPerform(iterations: tasks.count) { i in
+        let task = tasks[i]
+        let layer = layers[task.layer]
+        let order = LinearWeightOrder(
+          inputs: layer.inputs, blockDepth: layer.blockDepth,
+          microblockDepth: accelerator.microblock.depth, inputBits: layer.key.inputBits)
+        guard let data = graph[layer.key.weight].data else { return }
+        let stream = data.bytes.withBytes { raw in
+          let rows = raw.bindMemory(to: Int8.self)
+          let start = task.firstChannel * layer.inputs
+          return order.encode(
+            UnsafeBufferPointer(rebasing: rows[start..<start + task.channels * layer.inputs]),
+            outputs: task.channels)
+        }
+        let channels = task.firstChannel..<task.firstChannel + task.channels
+        results[i] = (ScaleRecord.stream(Array(records[task.layer][channels])), stream)
+      }
+    }
+    return results
+  }
+
+  /// Bias, multiplier and shift of every output channel (`Docs/Numerics.md`, "linear").
+  private func scaleRecords(
+    _ key: LinearKey, outputs: Int
+  ) throws(DiagnosticError) -> [ScaleRecord] {
+    let weight = graph[key.weight]
+    guard let quant = weight.type.quant, quant.scales.count == outputs else {
+      throw DiagnosticError(
+        "codegen.weights", "has no scale per output channel",
+        at: SourceLocation(element: weight.name))
+    }
+    var bias: [Int32]?
+    if let id = key.bias {
+      bias = graph[id].data?.integers(Int32.self, count: outputs)
+      guard bias != nil else {
+        throw DiagnosticError(
+          "codegen.weights", "has no int32 bias per output channel",
+          at: SourceLocation(element: graph[id].name))
+      }
+    }
+    var records: [ScaleRecord] = []
+    records.reserveCapacity(outputs)
+    for channel in 0..<outputs {
+      let ratio =
+        Double(key.inputScale) * Double(quant.scales[channel]) / Double(key.outputScale)
+      let fixed =
+        key.inputElement == .int16
+        ? FixedMultiplier(fixed15: ratio) : FixedMultiplier(fixed31: ratio)
+      guard let fixed else {
+        throw DiagnosticError(
+          "codegen.scale", "channel \(channel) needs a scale of \(ratio), which has no shift in 0…62",
+          at: SourceLocation(element: weight.name))
+      }
+      records.append(
+        ScaleRecord(
+          bias: Int64(bias?[channel] ?? 0), multiplier: UInt32(fixed.multiplier),
+          shift: Int(fixed.shift)))
+    }
+    return records
+  }
+}

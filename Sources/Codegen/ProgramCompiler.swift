@@ -1,0 +1,280 @@
+import EthosUISA
+import GraphIR
+import ProgramFormat
+import Support
+import TargetModel
+import TensorCore
+
+/// Turns an integer graph into the program of a target.
+public struct ProgramCompiler {
+  /// What to compile for and how.
+  public struct Options: Sendable {
+    /// Raw weights of a depth slice to aim at. Small slices start computing early and need little
+    /// staging memory; each costs a transfer's latency and some 60 bytes of command stream.
+    public var sliceBytes = 16 << 10
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// Facts of the model that the manifest repeats.
+  public struct ModelFacts: Sendable {
+    /// The name.
+    public var name: String
+    /// Such as `llama`.
+    public var architecture: String
+    /// How many weights the model has.
+    public var parameters: Int
+    /// The recipe's name.
+    public var quant: String
+    /// The id before a prompt, if any.
+    public var bos: Int?
+    /// The id that ends a text, if any.
+    public var eos: Int?
+    /// The tokenizer's binary form.
+    public var tokenizer: [UInt8]
+
+    /// Facts of the model.
+    public init(
+      name: String, architecture: String, parameters: Int, quant: String, bos: Int?, eos: Int?,
+      tokenizer: [UInt8]
+    ) {
+      self.name = name
+      self.architecture = architecture
+      self.parameters = parameters
+      self.quant = quant
+      self.bos = bos
+      self.eos = eos
+      self.tokenizer = tokenizer
+    }
+  }
+
+  private let target: Target
+  private let accelerator: Accelerator
+  private let options: Options
+
+  /// A compiler for a target.
+  ///
+  /// Throws `DiagnosticError` when the target's NPU is none we compile for.
+  public init(target: Target, options: Options = Options()) throws(DiagnosticError) {
+    self.target = target
+    self.options = options
+    guard let accelerator = Accelerator.named(target.npu.variant) else {
+      throw DiagnosticError(
+        "target.npu", "\(target.name) has an \(target.npu.variant), which has no code generator yet",
+        notes: ["supported: " + Accelerator.all.map(\.name).joined(separator: ", ")],
+        wayOut: "a target with one of these (swiftlet targets)")
+    }
+    self.accelerator = accelerator
+  }
+
+  /// One function, scheduled and with its arena planned.
+  private struct Scheduled {
+    let function: Function
+    let steps: [ScheduledStep]
+    let plan: BufferPlan
+    let tokens: Int
+  }
+
+  /// Compiles the functions `decode` and, when there is one, `prefill`.
+  ///
+  /// Throws `DiagnosticError` when the graph is not in integer form or the target cannot hold it.
+  public func compile(
+    _ graph: Graph, facts: ModelFacts, progress: (Int, Int) -> Void = { _, _ in }
+  ) throws(DiagnosticError) -> Program {
+    guard let decode = graph.function("decode") else {
+      throw DiagnosticError("codegen.decode", "the graph has no function 'decode'")
+    }
+    let functions = [decode] + (graph.function("prefill").map { [$0] } ?? [])
+    let scheduled = functions.map { function in
+      let steps = StepSchedule.steps(of: function)
+      return Scheduled(
+        function: function, steps: steps,
+        plan: BufferPlan(function: function, steps: steps) {
+          KernelLowering.scratchBytes($0, in: graph)
+        }, tokens: function.inputs.first.map { function[$0].type.shape.count } ?? 1)
+    }
+
+    // Nothing is encoded for a target that cannot hold the parts whose size is already known.
+    let state = layOutState(graph)
+    let arena = scheduled.map(\.plan.bytes).max() ?? 0
+    _ = try MemoryPlan(sizes: [.arena: arena, .state: state.bytes], target: target)
+
+    let tiling = LinearTiling(accelerator: accelerator)
+    let packer = WeightPacker(
+      graph: graph, accelerator: accelerator, tiling: tiling, sliceBytes: options.sliceBytes)
+    let packed = try packer.pack(try linearKeys(scheduled, graph), progress: progress)
+
+    let stagingStride = (packed.largestSlice + 15) / 16 * 16
+    var params = ParamsBuilder()
+    var emitted = Emitted()
+    for entry in scheduled {
+      try emit(
+        entry, graph: graph, state: state.offsets, packed: packed, tiling: tiling,
+        stagingStride: stagingStride, params: &params, into: &emitted)
+    }
+
+    let sizes: [Region: Int] = [
+      .weights: packed.content.count, .arena: arena, .staging: 2 * stagingStride,
+      .state: state.bytes, .params: params.bytes,
+    ]
+    let memory = try MemoryPlan(sizes: sizes, target: target)
+    let manifest = try self.manifest(
+      graph: graph, facts: facts, decode: scheduled[0], emitted: emitted, packed: packed,
+      memory: memory, sizes: sizes)
+    return Program(
+      manifest: manifest, commands: ByteSource(emitted.commands), steps: emitted.words,
+      weights: ByteSource(packed.content), params: ByteSource(params.content()),
+      tokenizer: ByteSource(facts.tokenizer))
+  }
+
+  /// What the functions' emission has produced so far.
+  private struct Emitted {
+    var words: [UInt32] = []
+    var entries: [Manifest.Entry] = []
+    var jobs: [Manifest.Job] = []
+    var commands: [UInt8] = []
+    /// What a decode step consists of.
+    var decodeJobs: [[JobLinear]] = []
+    var decodeKernels: [Step] = []
+  }
+
+  private func layOutState(_ graph: Graph) -> (offsets: [StateID: Int], bytes: Int) {
+    var offsets: [StateID: Int] = [:]
+    var bytes = 0
+    for (index, state) in graph.states.enumerated() {
+      offsets[StateID(index)] = bytes
+      bytes += (state.type.byteCount + 15) / 16 * 16
+    }
+    return (offsets, bytes)
+  }
+
+  /// The linear layers in order of first use, each once.
+  private func linearKeys(
+    _ scheduled: [Scheduled], _ graph: Graph
+  ) throws(DiagnosticError) -> [LinearKey] {
+    var seen = Set<LinearKey>()
+    var keys: [LinearKey] = []
+    for entry in scheduled {
+      for case .job(let group) in entry.steps {
+        for index in group {
+          let key = try LinearKey(
+            entry.function.operations[index], in: entry.function, of: graph)
+          if seen.insert(key).inserted { keys.append(key) }
+        }
+      }
+    }
+    return keys
+  }
+
+  private func emit(
+    _ entry: Scheduled, graph: Graph, state: [StateID: Int], packed: WeightPacker.Result,
+    tiling: LinearTiling, stagingStride: Int, params: inout ParamsBuilder, into out: inout Emitted
+  ) throws(DiagnosticError) {
+    let firstWord = out.words.count
+    let lowering = KernelLowering(
+      graph: graph, function: entry.function, plan: entry.plan, stateOffsets: state)
+    let emitter = LinearJobEmitter(stagingStride: stagingStride)
+    for (time, step) in entry.steps.enumerated() {
+      switch step {
+      case .kernel(let index):
+        let kernel = try lowering.step(
+          entry.function.operations[index], time: time, params: &params)
+        out.words += kernel.words
+        if entry.function.name == "decode" { out.decodeKernels.append(kernel) }
+      case .job(let group):
+        let linears = try group.map { index throws(DiagnosticError) in
+          try jobLinear(
+            entry.function.operations[index], of: entry, graph: graph, packed: packed,
+            tiling: tiling)
+        }
+        if entry.function.name == "decode" { out.decodeJobs.append(linears) }
+        var writer = CommandWriter()
+        do throws(CommandWriterError) {
+          try emitter.emit(linears, into: &writer)
+        } catch {
+          throw DiagnosticError(
+            "codegen.register", error.description,
+            at: SourceLocation(element: linears.first?.name))
+        }
+        guard let payload = DriverPayload.encode(stream: writer.words, for: accelerator) else {
+          throw DiagnosticError(
+            "codegen.stream-too-long",
+            "the job's stream has \(writer.words.count) words, the hardware takes "
+              + "\(DriverPayload.wordLimit)", at: SourceLocation(element: linears.first?.name))
+        }
+        out.commands += repeatElement(0, count: (16 - out.commands.count % 16) % 16)
+        out.words += Step(.npuJob, [UInt32(out.jobs.count)]).words
+        out.jobs.append(
+          Manifest.Job(
+            name: "\(entry.function.name): \(linears.map(\.name).joined(separator: ", "))",
+            offset: out.commands.count, bytes: payload.count,
+            provenance: linears.flatMap { linear in
+              linear.packed.slices.map { _ in linear.name }
+            }))
+        out.commands += payload
+      }
+    }
+    out.entries.append(
+      Manifest.Entry(
+        name: entry.function.name, tokens: entry.tokens, firstWord: firstWord,
+        words: out.words.count - firstWord))
+  }
+
+  private func jobLinear(
+    _ operation: Operation, of entry: Scheduled, graph: Graph, packed: WeightPacker.Result,
+    tiling: LinearTiling
+  ) throws(DiagnosticError) -> JobLinear {
+    let key = try LinearKey(operation, in: entry.function, of: graph)
+    let place = SourceLocation(element: operation.provenance.source)
+    guard let layer = packed.layers[key], case .value(let x)? = operation.operands.first,
+      let result = operation.results.first, let input = entry.plan.offsets[x],
+      let output = entry.plan.offsets[result]
+    else { throw DiagnosticError("codegen.linear", "has no packed weights or buffers", at: place) }
+    let tokens = entry.function[x].type.shape[0]
+    guard
+      let block = tiling.block(
+        tokens: tokens, inputs: layer.inputs, depth: layer.blockDepth, bits: key.inputBits)
+    else {
+      throw DiagnosticError(
+        "codegen.block", "no legal block for \(tokens) tokens and depth \(layer.blockDepth)",
+        at: place)
+    }
+    return JobLinear(
+      packed: layer, tokens: tokens, block: block, inputOffset: input, outputOffset: output,
+      name: operation.provenance.source)
+  }
+
+  private func manifest(
+    graph: Graph, facts: ModelFacts, decode: Scheduled, emitted: Emitted,
+    packed: WeightPacker.Result, memory: MemoryPlan, sizes: [Region: Int]
+  ) throws(DiagnosticError) -> Manifest {
+    guard let logits = decode.function.results.first, let offset = decode.plan.offsets[logits],
+      decode.function[logits].type.element == .int16,
+      let scale = decode.function[logits].type.quant?.scale()
+    else { throw DiagnosticError("codegen.logits", "decode must end in int16 logits") }
+    let onChip = memory.entries.filter { memory.memories[Region.allCases[$0.index]]?.kind.isOnChipRAM == true }
+    let readOnly = (sizes[.weights] ?? 0) + (sizes[.params] ?? 0) + emitted.commands.count
+      + emitted.words.count * 4 + facts.tokenizer.count
+    var estimate = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
+    for job in emitted.decodeJobs { estimate.add(job) }
+    let context = graph.states.first?.type.shape[1] ?? 0
+    let cpuCycles = emitted.decodeKernels.reduce(0) {
+      $0 + CPUCost.cycles(of: $1, position: context / 2)
+    }
+    return Manifest(
+      model: Manifest.Model(
+        name: facts.name, architecture: facts.architecture, parameters: facts.parameters,
+        vocabulary: decode.function[logits].type.shape.count,
+        context: context, bos: facts.bos, eos: facts.eos),
+      target: target.name, npu: accelerator.name, npuClock: target.npu.clock.value,
+      cpuClock: target.cpu.clock.value, quant: facts.quant, regions: memory.entries,
+      entries: emitted.entries, jobs: emitted.jobs,
+      logits: Manifest.Logits(offset: offset, scale: scale), files: [],
+      report: Manifest.Report(
+        sramPeakBytes: onChip.reduce(0) { $0 + $1.bytes }, flashBytes: readOnly,
+        weightStreamBytes: packed.streamBytes, weightCount: packed.weightCount,
+        transposes: 0, cpuOps: emitted.decodeKernels.count, decodeCycles: estimate.cycles,
+        decodeCPUCycles: cpuCycles, decodeBoundCycles: estimate.bound))
+  }
+}

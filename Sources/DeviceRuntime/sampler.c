@@ -1,0 +1,92 @@
+#include <string.h>
+
+#include "swiftlet_runtime.h"
+#include "swl_kernels.h"
+
+int32_t swl_argmax(const int16_t *logits, uint32_t count) {
+  uint32_t best = 0;
+  if (logits == NULL || count == 0) {
+    return -1;
+  }
+  for (uint32_t i = 1; i < count; i++) {
+    if (logits[i] > logits[best]) {
+      best = i;
+    }
+  }
+  return (int32_t)best;
+}
+
+/// `fixed31` of the contract, from the number's own bits: no library function rounds here.
+/// Returns -1 when the factor is 2^31 or more or not a number; a factor too small to be written is 0.
+static int fixed31(double real, uint32_t *multiplier, unsigned *shift) {
+  uint64_t bits;
+  uint64_t m;
+  int32_t s;
+  uint32_t exponent;
+  memcpy(&bits, &real, sizeof bits);
+  exponent = (uint32_t)(bits >> 52) & 0x7FFu;
+  if ((bits >> 63) != 0 || exponent == 0x7FFu) {
+    return -1;
+  }
+  // real = f * 2^e with e = exponent - 1022; f has 53 bits, of which 31 stay.
+  m = (bits & (((uint64_t)1 << 52) - 1)) | ((uint64_t)1 << 52);
+  m = (m + ((uint64_t)1 << 21)) >> 22;
+  s = 31 - ((int32_t)exponent - 1022);
+  if (m == (uint64_t)1 << 31) {
+    m >>= 1;
+    s--;
+  }
+  if (s < 0) {
+    return -1;
+  }
+  if (s > (int32_t)SWL_MAX_SHIFT) {
+    m = 0;
+    s = 0;
+  }
+  *multiplier = (uint32_t)m;
+  *shift = (unsigned)s;
+  return 0;
+}
+
+/// Steele, Lea and Flood's SplitMix64: one step.
+static uint64_t next_random(uint64_t *state) {
+  uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
+  z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+  return z ^ (z >> 31);
+}
+
+int32_t swl_sample(const int16_t *logits, uint32_t count, float logits_scale, float temperature,
+                   uint64_t *random) {
+  // The weights are computed twice instead of kept: no buffer as large as the vocabulary is needed.
+  const double log2_e = 0x1.71547652b82fep+0;
+  int32_t best = swl_argmax(logits, count);
+  uint32_t multiplier, draw;
+  unsigned shift;
+  uint64_t sum = 0;
+  uint64_t running = 0;
+  uint64_t threshold;
+  double factor;
+  if (best < 0 || random == NULL || !(temperature > 0)) {
+    return best;
+  }
+  factor = (double)logits_scale / (double)temperature;
+  factor = factor * log2_e;
+  factor = factor * 4096.0;
+  if (fixed31(factor, &multiplier, &shift) != 0) {
+    return best; // a temperature so near to zero that only the largest logit counts
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    sum += swl_exp_weight((uint32_t)(logits[best] - logits[i]), multiplier, shift);
+  }
+  draw = (uint32_t)(next_random(random) >> 32);
+  // (sum * draw) >> 32 without losing the upper bits of a sum beyond 2^32.
+  threshold = (sum >> 32) * draw + (((sum & 0xFFFFFFFFu) * draw) >> 32);
+  for (uint32_t i = 0; i < count; i++) {
+    running += swl_exp_weight((uint32_t)(logits[best] - logits[i]), multiplier, shift);
+    if (running > threshold) {
+      return (int32_t)i;
+    }
+  }
+  return best;
+}

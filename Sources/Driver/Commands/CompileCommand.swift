@@ -1,0 +1,167 @@
+import ArgumentParser
+import Codegen
+import Foundation
+import Importers
+import ProgramFormat
+import Quantize
+import Support
+import TargetModel
+
+/// `swiftlet compile`.
+struct CompileCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compile", abstract: "Compiles a model for a part.",
+    discussion: """
+      Writes a directory with the NPU's command streams, the encoded weights, the tokenizer, a manifest, \
+      and a folder 'c' of C arrays, header and runtime sources for a firmware build. The directory \
+      appears whole or not at all.
+
+      Example: swiftlet compile stories260K.gguf --target alif-e7-hp --quant w8a16 -o out
+      """)
+
+  @Argument(help: "A model: GGUF, llama2.c, or a folder with safetensors.")
+  var model: String
+
+  @Option(help: "The part, by name (swiftlet targets) or by target file.")
+  var target: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Bits of weights and activations: w8a16 for accuracy, w8a8 for half the activation memory.",
+      valueName: "recipe"))
+  var quant = "w8a16"
+
+  @Option(
+    help: ArgumentHelp(
+      "Text to calibrate activations with; like what the model will see. Default: plain English.",
+      valueName: "file"))
+  var calibration: String?
+
+  @Option(help: "Positions of the KV cache. Default: the model's, at most 512.")
+  var context: Int?
+
+  @Option(help: "Prompt tokens run at once; 0 runs prompts token by token.")
+  var prefill = 16
+
+  @Option(help: "A tokenizer file, when it is not inside or beside the model.")
+  var tokenizer: String?
+
+  @Option(name: .shortAndLong, help: "The directory to write.")
+  var output: String
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  private struct Report: Encodable {
+    let target: String
+    let quant: String
+    let sramPeakBytes: Int
+    let flashBytes: Int
+    let weightStreamBytes: Int
+    let bitsPerWeight: Double
+    let regions: [String: Int]
+    let transposes: Int
+    let cpuOps: Int
+    let decodeCycles: Int
+    let decodeBoundCycles: Int
+    let tokensPerSecond: Double
+    let compileSeconds: Double
+  }
+
+  func validate() throws {
+    guard QuantizationRecipe(name: quant) != nil else {
+      throw ValidationError(
+        "there is no recipe '\(quant)'; choose one of "
+          + QuantizationRecipe.all.map(\.name).joined(separator: ", "))
+    }
+    if let context, context < 1 { throw ValidationError("--context must be at least 1") }
+    guard (0...256).contains(prefill) else {
+      throw ValidationError("--prefill must be 0 to 256")
+    }
+  }
+
+  func run() throws {
+    guard let recipe = QuantizationRecipe(name: quant) else { return }
+    let start = Date()
+    let part = try TargetLibrary.find(target)
+    guard let runtime = ResourceLocator.folder("Sources/DeviceRuntime") else {
+      throw DiagnosticError(
+        "resources.runtime", "the device runtime's sources are not there",
+        wayOut: "set SWIFTLET_HOME to the folder that holds Sources/DeviceRuntime")
+    }
+    let writer = try PackageWriter(output)
+    let pipeline = ModelPipeline(quiet: json)
+    let imported = try ModelImporter.load(
+      model,
+      ImportOptions(context: context, prefillTokens: max(prefill, 1), tokenizer: tokenizer))
+    if let tokenizer = imported.tokenizer,
+      tokenizer.count > imported.configuration.vocabulary
+    {
+      throw DiagnosticError(
+        "import.vocabulary",
+        "the tokenizer has \(tokenizer.count) tokens, the model \(imported.configuration.vocabulary)",
+        at: SourceLocation(file: model), wayOut: "the tokenizer that belongs to this model")
+    }
+    var graph = try pipeline.quantised(imported, recipe: recipe, calibration: calibration)
+    if prefill == 0 { graph.functions.removeAll { $0.name == "prefill" } }
+    let program = try pipeline.compiled(graph, of: imported, recipe: recipe, target: part)
+    try PackageEmitter(program: program, runtimeSources: runtime).write(to: writer)
+    let seconds = Date().timeIntervalSince(start)
+
+    let manifest = program.manifest
+    let report = manifest.report
+    let estimate = try Self.tokensPerSecond(manifest)
+    if json {
+      try Console.json(
+        Report(
+          target: manifest.target, quant: manifest.quant, sramPeakBytes: report.sramPeakBytes,
+          flashBytes: report.flashBytes, weightStreamBytes: report.weightStreamBytes,
+          bitsPerWeight: report.bitsPerWeight,
+          regions: Dictionary(uniqueKeysWithValues: manifest.regions.map { ($0.name, $0.bytes) }),
+          transposes: report.transposes, cpuOps: report.cpuOps,
+          decodeCycles: report.decodeCycles, decodeBoundCycles: report.decodeBoundCycles,
+          tokensPerSecond: estimate, compileSeconds: seconds))
+      return
+    }
+    print("\(output): \(manifest.model.name), \(manifest.quant), for \(manifest.target)\n")
+    print(
+      Console.table(
+        manifest.regions.map {
+          (
+            $0.name,
+            "\(Console.bytes($0.bytes)) in \($0.memory) at 0x" + String($0.address, radix: 16)
+          )
+        }))
+    print("")
+    print(
+      Console.table([
+        ("on-chip RAM", Console.bytes(report.sramPeakBytes)),
+        ("read-only", Console.bytes(report.flashBytes)),
+        (
+          "weight streams",
+          "\(Console.bytes(report.weightStreamBytes)), "
+            + String(format: "%.2f bits a weight", report.bitsPerWeight)
+        ),
+        (
+          "a token",
+          "\(manifest.jobs.filter { $0.name.hasPrefix("decode") }.count) NPU jobs, "
+            + "\(report.cpuOps) CPU kernels"
+        ),
+        (
+          "NPU cycles a token",
+          "\(Console.count(report.decodeCycles)) estimated, bound \(Console.count(report.decodeBoundCycles))"
+        ),
+        ("tokens a second", String(format: "%.1f estimated, NPU and CPU", estimate)),
+        ("compiled in", String(format: "%.1f s", seconds)),
+      ]))
+  }
+
+  /// The estimate of the whole token: NPU and CPU cycles at their clocks, one after the other.
+  private static func tokensPerSecond(_ manifest: Manifest) throws -> Double {
+    let report = manifest.report
+    let seconds =
+      Double(report.decodeCycles) / manifest.npuClock
+      + Double(report.decodeCPUCycles) / manifest.cpuClock
+    return seconds > 0 ? 1 / seconds : 0
+  }
+}

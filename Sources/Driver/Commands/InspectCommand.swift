@@ -1,0 +1,64 @@
+import ArgumentParser
+import Importers
+import Support
+
+/// `swiftlet inspect`.
+struct InspectCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect", abstract: "Says what a model file is.",
+    discussion: """
+      Recognises GGUF, llama2.c and safetensors models by their content. Every header is checked; weights \
+      are scanned for values that are not finite.
+      """)
+
+  @Argument(help: "A model file, or a folder with safetensors and config.json.")
+  var model: String
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  private struct Report: Encodable {
+    let format: String
+    let architecture: String
+    let parameters: Int
+    let vocabulary: Int
+    let context: Int
+    let tensors: Int
+    let weightTypes: [String: Int]
+  }
+
+  func run() throws {
+    let imported = try ModelImporter.load(model)
+    let configuration = imported.configuration
+    if json {
+      try Console.json(
+        Report(
+          format: imported.format.rawValue, architecture: imported.architecture,
+          parameters: imported.parameters, vocabulary: configuration.vocabulary,
+          context: configuration.modelContext, tensors: imported.tensors,
+          weightTypes: imported.weightTypes))
+      return
+    }
+    let types = imported.weightTypes.sorted { $0.value > $1.value }
+      .map { "\($0.key) \(Console.count($0.value))" }.joined(separator: ", ")
+    print(
+      Console.table([
+        ("model", imported.name),
+        ("format", "\(imported.format.rawValue), \(imported.architecture)"),
+        ("parameters", Console.count(imported.parameters)),
+        (
+          "shape",
+          "dim \(configuration.dim), \(configuration.layers) layers, \(configuration.heads) heads "
+            + "(\(configuration.kvHeads) for keys and values), hidden \(configuration.hidden)"
+        ),
+        ("vocabulary", Console.count(configuration.vocabulary)),
+        ("context", Console.count(configuration.modelContext)),
+        ("tensors", Console.count(imported.tensors)),
+        ("weights", types),
+        (
+          "tokenizer",
+          imported.tokenizer.map { "\($0.kind), \(Console.count($0.count)) tokens" } ?? "none found"
+        ),
+      ]))
+  }
+}

@@ -1,0 +1,80 @@
+import Codegen
+import Foundation
+import GraphIR
+import Importers
+import ProgramFormat
+import Quantize
+import Support
+import TargetModel
+import Tokenizers
+
+/// The stages from a model file to a program, with progress for each.
+struct ModelPipeline {
+  /// Tokens calibration looks at, by default: enough to see every layer's range, seconds to run.
+  static let calibrationTokens = 2048
+
+  /// Draws nothing when set.
+  var quiet = false
+
+  /// Imports and quantises a model.
+  func quantised(
+    _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?
+  ) throws(DiagnosticError) -> Graph {
+    let sequences = try calibrationSequences(model, text: calibration)
+    let bar = ProgressBar("quantising", quiet: quiet)
+    defer { bar.finish() }
+    return try Quantizer.quantize(
+      model.graph, recipe: recipe, calibrationTokens: sequences)
+  }
+
+  /// Token sequences to calibrate with: the given text, else our own.
+  private func calibrationSequences(
+    _ model: ImportedModel, text: String?
+  ) throws(DiagnosticError) -> [[Int32]] {
+    guard let tokenizer = model.tokenizer else {
+      // Without a tokenizer any tokens are as good as others; a fixed spread keeps builds repeatable.
+      var random = SplitMix64(seed: 1)
+      return (0..<8).map { _ in
+        (0..<min(128, model.configuration.context)).map { _ in
+          Int32(random.next() % UInt64(model.configuration.vocabulary))
+        }
+      }
+    }
+    let source = try text.map { path throws(DiagnosticError) in try TextFile.read(path) }
+    return TokenSequences.split(
+      source ?? CalibrationText.plainEnglish, tokenizer: tokenizer,
+      context: model.configuration.context, limit: Self.calibrationTokens)
+  }
+
+  /// Compiles a quantised graph for a target.
+  func compiled(
+    _ graph: Graph, of model: ImportedModel, recipe: QuantizationRecipe, target: Target
+  ) throws(DiagnosticError) -> Program {
+    let options = model.tokenizer?.options
+    let facts = ProgramCompiler.ModelFacts(
+      name: model.name, architecture: model.architecture, parameters: model.parameters,
+      quant: recipe.name, bos: options?.addsBOS == true ? options?.bos.map(Int.init) : nil,
+      eos: options?.eos.map(Int.init), tokenizer: model.tokenizer?.blob() ?? [])
+    let bar = ProgressBar("encoding weights", quiet: quiet)
+    defer { bar.finish() }
+    return try ProgramCompiler(target: target).compile(graph, facts: facts) {
+      bar.update($0, of: $1)
+    }
+  }
+}
+
+/// Cuts texts into token sequences for calibration and evaluation.
+enum TokenSequences {
+  /// Sequences of at most `context` tokens, `limit` in all. Texts are encoded as a whole, so a model
+  /// that starts texts with a token sees it once, at the start of every sequence.
+  static func split(
+    _ text: String, tokenizer: Tokenizer, context: Int, limit: Int
+  ) -> [[Int32]] {
+    let bos = tokenizer.options.addsBOS ? tokenizer.options.bos.map { [$0] } ?? [] : []
+    let ids = tokenizer.encode(text, addBOS: false).prefix(limit)
+    let step = max(context - bos.count, 1)
+    return stride(from: 0, to: ids.count, by: step).map { start in
+      bos + ids[start..<min(start + step, ids.count)]
+    }.filter { $0.count > 1 }
+  }
+}

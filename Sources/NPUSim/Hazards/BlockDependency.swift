@@ -1,0 +1,147 @@
+/// How far two consecutive kernels may overlap.
+///
+/// BLOCKDEP `b` lets block `i` of a kernel start while the last `b - i` blocks of the kernel before are
+/// unfinished. The limit is the one that Arm's compiler computes: it looks at the first few input blocks
+/// of the later kernel and the last few output blocks of the earlier one.
+struct BlockDependency {
+  let earlier: KernelOp
+  let later: KernelOp
+  let maximum: Int
+
+  /// Largest safe BLOCKDEP as far as the inputs of the later kernel are concerned, and the input that
+  /// sets it.
+  ///
+  /// - Parameters:
+  ///   - inputs: tensors the later kernel reads with the bytes around them.
+  ///   - output: what the earlier kernel writes.
+  func limit(
+    inputs: [(map: FeatureMap, spans: [MemorySpan])], output: [Footprint]
+  ) -> (value: Int, role: TensorRole) {
+    var limit = (value: maximum, role: TensorRole.ifm)
+    for input in inputs {
+      let overlaps = input.spans.contains { span in
+        let own = Footprint(input.map.role, span)
+        return output.contains { $0.overlaps(own) }
+      }
+      guard overlaps else { continue }
+      let own = offset(in: input.map).map { blockLimit(input.map, offset: $0) } ?? 0
+      if own < limit.value { limit = (own, input.map.role) }
+    }
+    return limit
+  }
+
+  /// Where the earlier OFM lies in the coordinates (y, x, channel) of the input, when both are parts of
+  /// one tensor, so that blocks can be compared; compilers cut layers into slices.
+  private func offset(in input: FeatureMap) -> (Int, Int, Int)? {
+    let output = earlier.ofm
+    guard earlier.block.depth > 0, later.block.depth > 0, input.region == output.region,
+      input.elementBytes == output.elementBytes, input.isBricked == output.isBricked,
+      max(input.height, output.height) == 1 || input.strideY == output.strideY,
+      max(input.width, output.width) == 1 || input.pixelStride == output.pixelStride,
+      !input.isBricked || max(input.depth, output.depth) <= 16 || input.strideC == output.strideC,
+      input.isOneTile, output.isOneTile,
+      // A broadcast operand is read as a whole by every block.
+      input.height == later.ifm.height, input.width == later.ifm.width,
+      input.depth == later.ifm.depth
+    else { return nil }
+    let distance = output.bases.0 - input.bases.0
+    guard distance != 0 else { return (0, 0, 0) }
+    var rest = abs(distance)
+    func take(_ stride: Int) -> Int {
+      guard stride > 0 else { return 0 }
+      defer { rest %= stride }
+      return rest / stride
+    }
+    let y = take(max(input.height, output.height) == 1 ? 0 : input.strideY)
+    var c = 0
+    if input.isBricked { c = 16 * take(max(input.depth, output.depth) <= 16 ? 0 : input.strideC) }
+    let x = take(max(input.width, output.width) == 1 ? 0 : input.pixelStride)
+    guard rest % input.elementBytes == 0 else { return nil }
+    c += rest / input.elementBytes
+    // Both must lie side by side within the rows and pixels of one tensor, without wrapping round.
+    let (first, second) = distance > 0 ? (input, output) : (output, input)
+    let width = max(first.width, x + second.width)
+    let depth = max(first.depth, c + second.depth)
+    let bytes = input.elementBytes
+    if input.isBricked {
+      let bricks = (depth + 15) / 16
+      guard bricks == 1 || width * 16 * bytes <= input.strideC,
+        max(input.height, output.height) == 1
+          || max(width * 16 * bytes, (bricks - 1) * input.strideC) <= input.strideY
+      else { return nil }
+    } else {
+      guard width == 1 || depth * bytes <= input.strideX,
+        max(input.height, output.height) == 1
+          || max(depth * bytes, (width - 1) * input.strideX) <= input.strideY
+      else { return nil }
+    }
+    return distance >= 0 ? (y, x, c) : (-y, -x, -c)
+  }
+
+  /// Boxes in job order: depth first, then width, then height.
+  private struct Jobs {
+    /// Height, width, depth of the tensor and of a box.
+    var size: (Int, Int, Int)
+    var box: (Int, Int, Int)
+
+    private func number(_ size: Int, _ box: Int) -> Int { (size + box - 1) / box }
+
+    var count: Int {
+      number(size.0, box.0) * number(size.1, box.1) * number(size.2, box.2)
+    }
+
+    /// Rows, columns and channels of a job, moved by an offset.
+    func ranges(_ index: Int, at offset: (Int, Int, Int)) -> (Range<Int>, Range<Int>, Range<Int>) {
+      let deep = number(size.2, box.2)
+      let wide = number(size.1, box.1)
+      func range(_ i: Int, _ box: Int, _ size: Int, _ offset: Int) -> Range<Int> {
+        i * box + offset..<min(size, (i + 1) * box) + offset
+      }
+      return (
+        range(index / deep / wide, box.0, size.0, offset.0),
+        range(index / deep % wide, box.1, size.1, offset.1),
+        range(index % deep, box.2, size.2, offset.2)
+      )
+    }
+  }
+
+  /// The smallest distance of overlapping blocks.
+  private func blockLimit(_ input: FeatureMap, offset: (Int, Int, Int)) -> Int {
+    let size = (input.height, input.width, input.depth)
+    let outputs = Jobs(
+      size: (earlier.ofm.height, earlier.ofm.width, earlier.ofm.depth), box: earlier.block)
+    let block = later.block
+    let kernel = later.kernel
+    let inputs = Jobs(
+      size: size,
+      box: (
+        (block.height - 1) * kernel.strideY + kernel.dilatedHeight,
+        (block.width - 1) * kernel.strideX + kernel.dilatedWidth, inputDepth
+      ))
+    var limit = maximum
+    for i in 0..<min(maximum, inputs.count) {
+      let read = inputs.ranges(i, at: (0, 0, 0))
+      for j in 0..<min(maximum, outputs.count) where i + j < limit {
+        let written = outputs.ranges(outputs.count - 1 - j, at: offset)
+        if read.0.overlaps(written.0), read.1.overlaps(written.1), read.2.overlaps(written.2) {
+          limit = i + j
+        }
+      }
+    }
+    return limit
+  }
+
+  /// Channels of an input block.
+  private var inputDepth: Int {
+    let depth = later.ifm.depth
+    switch later.kind {
+    case .depthwise, .elementwise: return later.block.depth
+    case .pooling(let mode) where mode != .reduceSum: return later.block.depth
+    case .convolution, .pooling:
+      if later.ifm.elementBytes == 4 { return 32 }
+      if later.ifm.elementBytes == 2 { return (min(depth, 16) + 3) / 4 * 4 }
+      let isPart = later.weightLayout?.isPartKernelFirst ?? false
+      return (min(depth, isPart ? 16 : 32) + 7) / 8 * 8
+    }
+  }
+}

@@ -1,0 +1,248 @@
+/// What a package says of itself: `manifest.json`.
+public struct Manifest: Codable, Sendable, Equatable {
+  /// Always `swiftlet-package`.
+  public var format = Manifest.formatName
+  /// The version of this description.
+  public var version = Manifest.currentVersion
+  /// The model the package was made from.
+  public var model: Model
+  /// The target's name.
+  public var target: String
+  /// The NPU's name, such as `ethos-u55-128`.
+  public var npu: String
+  /// The NPU's clock in hertz.
+  public var npuClock: Double
+  /// The CPU's clock in hertz.
+  public var cpuClock: Double
+  /// The quantisation recipe.
+  public var quant: String
+  /// Where each region lives and how large it is.
+  public var regions: [RegionEntry]
+  /// The entry points.
+  public var entries: [Entry]
+  /// The NPU jobs, in `commands.bin`.
+  public var jobs: [Job]
+  /// The logits after a decode.
+  public var logits: Logits
+  /// Every file of the package, with its size and checksum.
+  public var files: [File]
+  /// What the compiler reported.
+  public var report: Report
+
+  /// The value of `format`.
+  public static let formatName = "swiftlet-package"
+  /// The version written now.
+  public static let currentVersion = 1
+
+  /// The model's facts.
+  public struct Model: Codable, Sendable, Equatable {
+    /// The name, from the file's metadata or its file name.
+    public var name: String
+    /// The architecture, such as `llama`.
+    public var architecture: String
+    /// How many weights the model has.
+    public var parameters: Int
+    /// How many tokens the vocabulary has.
+    public var vocabulary: Int
+    /// How many positions the KV cache holds.
+    public var context: Int
+    /// The id put before a prompt; nil for none.
+    public var bos: Int?
+    /// The id that ends a text; nil for none.
+    public var eos: Int?
+
+    /// The model's facts.
+    public init(
+      name: String, architecture: String, parameters: Int, vocabulary: Int, context: Int,
+      bos: Int?, eos: Int?
+    ) {
+      self.name = name
+      self.architecture = architecture
+      self.parameters = parameters
+      self.vocabulary = vocabulary
+      self.context = context
+      self.bos = bos
+      self.eos = eos
+    }
+  }
+
+  /// One region.
+  public struct RegionEntry: Codable, Sendable, Equatable {
+    /// The region's name (`Region.name`).
+    public var name: String
+    /// The base-pointer index.
+    public var index: Int
+    /// Its size.
+    public var bytes: Int
+    /// The target's memory it is placed in.
+    public var memory: String
+    /// The address it starts at.
+    public var address: UInt64
+    /// The memory as the NPU sees it, so that cycles can be told without the target's file.
+    public var speed: MemorySpeed
+
+    /// One region.
+    public init(
+      name: String, index: Int, bytes: Int, memory: String, address: UInt64, speed: MemorySpeed
+    ) {
+      self.name = name
+      self.index = index
+      self.bytes = bytes
+      self.memory = memory
+      self.address = address
+      self.speed = speed
+    }
+  }
+
+  /// How fast a memory is, in bytes and cycles of the NPU's clock.
+  public struct MemorySpeed: Codable, Sendable, Equatable {
+    /// Bytes a cycle.
+    public var read: Double
+    public var write: Double
+    /// Cycles.
+    public var readLatency: Int
+    public var writeLatency: Int
+
+    /// A speed.
+    public init(read: Double, write: Double, readLatency: Int, writeLatency: Int) {
+      self.read = read
+      self.write = write
+      self.readLatency = readLatency
+      self.writeLatency = writeLatency
+    }
+  }
+
+  /// One entry point: a run of words in `steps.bin`.
+  public struct Entry: Codable, Sendable, Equatable {
+    /// `decode` or `prefill`.
+    public var name: String
+    /// Tokens of one call.
+    public var tokens: Int
+    /// The first word.
+    public var firstWord: Int
+    /// How many words.
+    public var words: Int
+
+    /// One entry point.
+    public init(name: String, tokens: Int, firstWord: Int, words: Int) {
+      self.name = name
+      self.tokens = tokens
+      self.firstWord = firstWord
+      self.words = words
+    }
+  }
+
+  /// One NPU job.
+  public struct Job: Codable, Sendable, Equatable {
+    /// The entry point and layer it serves.
+    public var name: String
+    /// The byte offset of its driver payload in `commands.bin`, a multiple of 16.
+    public var offset: Int
+    /// The payload's bytes.
+    public var bytes: Int
+    /// For each NPU kernel operation of the job, in order, the model's tensor it computes.
+    public var provenance: [String]
+
+    /// One NPU job.
+    public init(name: String, offset: Int, bytes: Int, provenance: [String]) {
+      self.name = name
+      self.offset = offset
+      self.bytes = bytes
+      self.provenance = provenance
+    }
+  }
+
+  /// Where the logits are.
+  public struct Logits: Codable, Sendable, Equatable {
+    /// The byte offset in the arena; int16 elements.
+    public var offset: Int
+    /// The real value of one step.
+    public var scale: Float
+
+    /// Where the logits are.
+    public init(offset: Int, scale: Float) {
+      self.offset = offset
+      self.scale = scale
+    }
+  }
+
+  /// One file of the package.
+  public struct File: Codable, Sendable, Equatable {
+    /// The name, relative to the package.
+    public var name: String
+    /// Its size.
+    public var bytes: Int
+    /// CRC-32 of its bytes.
+    public var crc32: UInt32
+
+    /// One file of the package.
+    public init(name: String, bytes: Int, crc32: UInt32) {
+      self.name = name
+      self.bytes = bytes
+      self.crc32 = crc32
+    }
+  }
+
+  /// What the compiler measured.
+  public struct Report: Codable, Sendable, Equatable {
+    /// Bytes of writable on-chip memory used at most: arena, staging and whatever state lives there.
+    public var sramPeakBytes: Int
+    /// Bytes of read-only data.
+    public var flashBytes: Int
+    /// Bytes of all weight streams, without scale records.
+    public var weightStreamBytes: Int
+    /// Weights in those streams.
+    public var weightCount: Int
+    /// Transposes left in the decode step.
+    public var transposes: Int
+    /// CPU kernels of one decode step.
+    public var cpuOps: Int
+    /// Estimated NPU cycles of one decode step.
+    public var decodeCycles: Int
+    /// Estimated CPU cycles of one decode step at half the context.
+    public var decodeCPUCycles: Int
+    /// The bound: every encoded byte read once at its memory's bandwidth.
+    public var decodeBoundCycles: Int
+
+    /// What the compiler measured.
+    public init(
+      sramPeakBytes: Int, flashBytes: Int, weightStreamBytes: Int, weightCount: Int,
+      transposes: Int, cpuOps: Int, decodeCycles: Int, decodeCPUCycles: Int, decodeBoundCycles: Int
+    ) {
+      self.sramPeakBytes = sramPeakBytes
+      self.flashBytes = flashBytes
+      self.weightStreamBytes = weightStreamBytes
+      self.weightCount = weightCount
+      self.transposes = transposes
+      self.cpuOps = cpuOps
+      self.decodeCycles = decodeCycles
+      self.decodeCPUCycles = decodeCPUCycles
+      self.decodeBoundCycles = decodeBoundCycles
+    }
+
+    /// Stream bits per weight.
+    public var bitsPerWeight: Double {
+      weightCount == 0 ? 0 : Double(weightStreamBytes) * 8 / Double(weightCount)
+    }
+  }
+
+  /// A manifest of the current version.
+  public init(
+    model: Model, target: String, npu: String, npuClock: Double, cpuClock: Double, quant: String,
+    regions: [RegionEntry], entries: [Entry], jobs: [Job], logits: Logits, files: [File],
+    report: Report
+  ) {
+    self.model = model
+    self.target = target
+    self.npu = npu
+    self.npuClock = npuClock
+    self.cpuClock = cpuClock
+    self.quant = quant
+    self.regions = regions
+    self.entries = entries
+    self.jobs = jobs
+    self.logits = logits
+    self.files = files
+    self.report = report
+  }
+}

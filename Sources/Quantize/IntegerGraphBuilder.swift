@@ -1,0 +1,321 @@
+import GraphIR
+import Support
+import TensorCore
+
+/// Rewrites a float graph operation by operation into its integer form.
+struct IntegerGraphBuilder {
+  private let source: Graph
+  private let recipe: QuantizationRecipe
+  private let calibration: Calibration
+  private let migration: Migration
+  private let scales: ScalePlan
+  private var result: Graph
+  /// Constants made so far, by what they are for; functions share them.
+  private var made: [String: ConstantID] = [:]
+  /// The site that defines each value of the function at hand.
+  private var producers: [ValueID: Site] = [:]
+  private var weights: [ConstantID: (id: ConstantID, scales: [Float])] = [:]
+
+  /// A builder that has made nothing yet.
+  init(
+    _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, migration: Migration,
+    scales: ScalePlan
+  ) {
+    source = graph
+    self.recipe = recipe
+    self.calibration = calibration
+    self.migration = migration
+    self.scales = scales
+    result = Graph(name: graph.name, metadata: graph.metadata)
+    result.metadata["quantization"] = recipe.name
+  }
+
+  /// Builds the integer graph.
+  mutating func build() throws(DiagnosticError) -> Graph {
+    for (index, state) in source.states.enumerated() {
+      let id = StateID(index)
+      let headScales =
+        scales.states[id] ?? [Float](repeating: 1 / 127, count: state.type.shape[0])
+      _ = result.addState(
+        State(
+          name: state.name,
+          type: TensorType(state.type.shape, .int8, quant: QuantParams(scales: headScales, axis: 0))
+        ))
+    }
+    for function in source.functions { try convert(function) }
+    return result
+  }
+
+  // MARK: Functions
+
+  private mutating func convert(_ function: Function) throws(DiagnosticError) {
+    var out = function
+    out.operations = []
+    let sites = Site.sites(of: function)
+    producers = [:]
+    for (index, operation) in function.operations.enumerated() {
+      for id in operation.results { producers[id] = sites[index] }
+      if let value = operation.results.first {
+        guard let type = scales.types[sites[index]] else {
+          throw failure(operation, "has no scale")
+        }
+        out[value].type.element = type.element
+        out[value].type.quant = QuantParams(scale: type.scale)
+      }
+      var converted = operation
+      try convert(&converted, site: sites[index], in: out)
+      out.operations.append(converted)
+    }
+    result.functions.append(out)
+  }
+
+  private mutating func convert(
+    _ operation: inout GraphIR.Operation, site: Site, in function: Function
+  ) throws(DiagnosticError) {
+    let before = operation
+    func scale(_ index: Int) throws(DiagnosticError) -> Double {
+      guard before.operands.indices.contains(index),
+        case .value(let id) = before.operands[index], let quant = function[id].type.quant
+      else { throw failure(before, "operand \(index) must be a quantised value") }
+      return Double(quant.scales[0])
+    }
+    func resultScale() throws(DiagnosticError) -> Double {
+      guard let id = before.results.first, let quant = function[id].type.quant else {
+        throw failure(before, "has no result")
+      }
+      return Double(quant.scales[0])
+    }
+    switch operation.code {
+    case .embedding:
+      let constant = try constantID(before, 1)
+      let table = try weight(before, constant)
+      let out = try resultScale()
+      let name = source[constant].name + ".row_multiplier"
+      let (multipliers, shift) = try common(before, table.scales.map { Double($0) / out })
+      let multiplier = add(name, .int32, [multipliers.count]) { ConstantData(int32: multipliers) }
+      operation.operands = [before.operands[0], .constant(table.id), .constant(multiplier)]
+      operation.attributes = ["shift": .int(shift)]
+    case .rmsNorm:
+      let gamma = try constantID(before, 1)
+      let (x, out) = (try scale(0), try resultScale())
+      guard let eps = before.float("eps") else { throw failure(before, "needs 'eps'") }
+      let factors = migration.gammaFactors[gamma]
+      let reals = try floats(before, gamma).enumerated().map { index, value in
+        Double(value) * Double(factors?[index] ?? 1) / (out * 0x1p22)
+      }
+      let (multipliers, shift) = try common(before, reals)
+      let id = add(source[gamma].name + ".gamma_q/\(site)", .int32, [multipliers.count]) {
+        ConstantData(int32: multipliers)
+      }
+      let epsilon = min((eps / (x * x)).rounded(.toNearestOrAwayFromZero), 0x1p62)
+      operation.operands = [before.operands[0], .constant(id)]
+      operation.attributes = ["eps_q": .int(Int(max(epsilon, 0))), "shift": .int(shift)]
+    case .linear:
+      let constant = try constantID(before, 1)
+      let w = try weight(before, constant)
+      operation.operands = [before.operands[0], .constant(w.id)]
+      let x = try scale(0)
+      if before.operands.count > 2 {
+        let bias = try constantID(before, 2)
+        let factors = migration.rowFactors[constant]
+        let limit = 0x1p30
+        var reals = try floats(before, bias)
+        for (pair, turn) in (migration.rotations[constant] ?? []).enumerated() {
+          let (a, b) = (reals[2 * pair], reals[2 * pair + 1])
+          reals[2 * pair] = a * turn.x - b * turn.y
+          reals[2 * pair + 1] = a * turn.y + b * turn.x
+        }
+        let values = reals.enumerated().map { index, value in
+          let real = Double(value) * Double(factors?[index] ?? 1)
+          let q = real / (x * Double(w.scales[index]))
+          return Int32(min(max(q.rounded(.toNearestOrAwayFromZero), -limit), limit))
+        }
+        let quant = QuantParams(scales: w.scales.map { Float(Double($0) * x) }, axis: 0)
+        let id = add(source[bias].name, .int32, [values.count], quant: quant) {
+          ConstantData(int32: values)
+        }
+        operation.operands.append(.constant(id))
+      }
+      let out = try resultScale()
+      let isWide = function.element(before.operands[0]) == .int16
+      for s in w.scales {
+        let r = x * Double(s) / out
+        guard (isWide ? FixedMultiplier(fixed15: r) : FixedMultiplier(fixed31: r)) != nil else {
+          throw failure(before, "an output channel's scale of \(r) cannot be written")
+        }
+      }
+      operation.attributes = [:]
+    case .rope:
+      let table = try constantID(before, 2)
+      let values = try floats(before, table).map {
+        Int16(min(max(($0 * 0x1p14).rounded(.toNearestOrAwayFromZero), -32768), 32767))
+      }
+      let shape = source[table].type.shape
+      let id = add(source[table].name, .int16, shape.dimensions, quant: QuantParams(scale: 0x1p-14))
+      { ConstantData(int16: values) }
+      operation.operands[2] = .constant(id)
+    case .kvWrite:
+      guard before.operands.count == 3, case .state(let state) = before.operands[2],
+        let heads = result[state].type.quant
+      else { throw failure(before, "operand 2 must be a state") }
+      let x = try scale(0)
+      let (multiplier, shift) = try perHead(
+        before, result[state].name, "write", heads.scales.map { x / Double($0) })
+      operation.operands += [multiplier, shift]
+    case .attention:
+      guard before.operands.count == 4, case .state(let k) = before.operands[2],
+        case .state(let v) = before.operands[3], let keys = result[k].type.quant,
+        let rows = result[v].type.quant, let factor = before.float("scale")
+      else { throw failure(before, "needs two states and a scale") }
+      let (q, out) = (try scale(0), try resultScale())
+      // log2(e) · 2^12.
+      let steps = factor * 1.442_695_040_888_963_4 * 4096
+      let exponent = try perHead(
+        before, "\(site)", "exp", keys.scales.map { q * Double($0) * steps })
+      let output = try perHead(
+        before, "\(site)", "out", rows.scales.map { Double($0) / (out * 0x1p23) })
+      operation.operands += [exponent.0, exponent.1, output.0, output.1]
+    case .silu, .gelu:
+      let (x, out) = (Float(try scale(0)), Float(try resultScale()))
+      let function = before.code == .silu ? LookupTable.silu : LookupTable.gelu
+      let entries = LookupTable.entries(inputScale: x, outputScale: out, function)
+      let id = add("\(site).table", .uint32, [512]) {
+        ConstantData(
+          bytes: ByteSource(entries.map(\.littleEndian).withUnsafeBytes(Array.init)),
+          encoding: .dense(.uint32))
+      }
+      operation.code = .lut
+      operation.operands = [before.operands[0], .constant(id)]
+      operation.attributes = [:]
+    case .mul:
+      let real = try scale(0) * scale(1) / resultScale()
+      guard let fixed = FixedMultiplier(fixed31: real) else {
+        throw failure(before, "its scale of \(real) cannot be written")
+      }
+      operation.attributes = [
+        "multiplier": .int(Int(fixed.multiplier)), "shift": .int(Int(fixed.shift)),
+      ]
+    case .add:
+      guard try scale(0) == scale(1), try scale(0) == resultScale() else {
+        throw failure(before, "its operands do not share a scale")
+      }
+    case .layerNorm, .lut:
+      throw failure(before, "has no integer form")
+    }
+  }
+
+  // MARK: Constants
+
+  private mutating func add(
+    _ name: String, _ element: ElementType, _ dimensions: [Int], quant: QuantParams? = nil,
+    _ data: () -> ConstantData
+  ) -> ConstantID {
+    if let known = made[name] { return known }
+    let id = result.addConstant(
+      Constant(
+        name: name, type: TensorType(Shape(dimensions), element, quant: quant), data: data()))
+    made[name] = id
+    return id
+  }
+
+  private mutating func weight(
+    _ operation: GraphIR.Operation, _ id: ConstantID
+  ) throws(DiagnosticError) -> (id: ConstantID, scales: [Float]) {
+    if let known = weights[id] { return known }
+    let constant = source[id]
+    guard constant.type.shape.rank == 2, let data = constant.data,
+      let quantised = WeightQuantizer.quantize(
+        data, rows: constant.type.shape[0], columns: constant.type.shape[1],
+        rotations: migration.rotations[id], rowFactors: migration.rowFactors[id],
+        columnFactors: migration.columnFactors[id],
+        importance: importance(operation, id))
+    else {
+      throw failure(operation, "'\(constant.name)' is not a matrix of finite numbers")
+    }
+    let made = result.addConstant(
+      Constant(
+        name: constant.name,
+        type: TensorType(
+          constant.type.shape, .int8, quant: QuantParams(scales: quantised.scales, axis: 0)),
+        data: ConstantData(bytes: quantised.bytes, encoding: .dense(.int8))))
+    weights[id] = (made, quantised.scales)
+    return (made, quantised.scales)
+  }
+
+  /// How much an error in each column of a linear layer's weights matters: the mean square of the
+  /// channel it is multiplied by.
+  private func importance(_ operation: GraphIR.Operation, _ id: ConstantID) -> [Float]? {
+    guard operation.code == .linear, case .value(let x)? = operation.operands.first,
+      let site = producers[x], let seen = calibration.sites[site], seen.rows > 0
+    else { return nil }
+    let factors = migration.siteFactors[site]
+    let squares = seen.channelSquares.enumerated().map { index, sum in
+      let factor = factors?[index] ?? 1
+      return Float(sum / Double(seen.rows)) * factor * factor
+    }
+    // A column that calibration never reached still counts a little.
+    let floor = squares.reduce(0, +) / Float(max(squares.count, 1)) * 1e-3 + 1e-20
+    return squares.map { max($0, floor) }
+  }
+
+  private mutating func perHead(
+    _ operation: GraphIR.Operation, _ name: String, _ what: String, _ reals: [Double]
+  ) throws(DiagnosticError) -> (Operand, Operand) {
+    var multipliers: [Int32] = []
+    var shifts: [Int32] = []
+    for real in reals {
+      guard let fixed = FixedMultiplier(fixed31: real), fixed.shift > 0 else {
+        throw failure(operation, "a head's scale of \(real) cannot be written")
+      }
+      multipliers.append(fixed.multiplier)
+      shifts.append(fixed.shift)
+    }
+    let count = reals.count
+    let multiplier = add("\(name).\(what)_multiplier", .int32, [count]) {
+      ConstantData(int32: multipliers)
+    }
+    let shift = add("\(name).\(what)_shift", .int32, [count]) { ConstantData(int32: shifts) }
+    return (.constant(multiplier), .constant(shift))
+  }
+
+  private func common(
+    _ operation: GraphIR.Operation, _ reals: [Double]
+  ) throws(DiagnosticError) -> ([Int32], Int) {
+    guard let (multipliers, shift) = FixedMultiplier.common(reals) else {
+      throw failure(operation, "its scales cannot be written")
+    }
+    return (multipliers, shift)
+  }
+
+  private func constantID(
+    _ operation: GraphIR.Operation, _ index: Int
+  ) throws(DiagnosticError) -> ConstantID {
+    guard operation.operands.indices.contains(index),
+      case .constant(let id) = operation.operands[index]
+    else { throw failure(operation, "operand \(index) must be a constant") }
+    return id
+  }
+
+  private func floats(
+    _ operation: GraphIR.Operation, _ id: ConstantID
+  ) throws(DiagnosticError) -> [Float] {
+    guard let values = source[id].data?.floats(count: source[id].type.shape.count),
+      values.allSatisfy(\.isFinite)
+    else { throw failure(operation, "the numbers of '\(source[id].name)' are unreadable") }
+    return values
+  }
+
+  private func failure(_ operation: GraphIR.Operation, _ message: String) -> DiagnosticError {
+    DiagnosticError(
+      "quantize.operation", "\(operation.code.rawValue) \(message)",
+      at: SourceLocation(element: operation.provenance.source))
+  }
+}
+
+extension Function {
+  /// The element type of a value operand; nil for constants and states.
+  fileprivate func element(_ operand: Operand) -> ElementType? {
+    guard case .value(let id) = operand else { return nil }
+    return self[id].type.element
+  }
+}

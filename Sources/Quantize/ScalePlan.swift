@@ -1,0 +1,99 @@
+import GraphIR
+import Support
+import TensorCore
+
+/// The scale of every value and state of the integer graph.
+struct ScalePlan {
+  /// The scale of the residual stream.
+  let residual: Float
+  /// The type each site's result gets.
+  private(set) var types: [Site: (element: ElementType, scale: Float)] = [:]
+  /// The scale of each head of each state.
+  private(set) var states: [StateID: [Float]] = [:]
+
+  /// Room left above the largest calibrated magnitude of a 16-bit value.
+  private static let margin: Float = 1.25
+
+  /// Chooses all scales.
+  init(
+    _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, migration: Migration
+  ) throws(DiagnosticError) {
+    guard let function = graph.function("score") ?? graph.function("decode") else {
+      throw DiagnosticError("quantize.function", "the graph has neither 'score' nor 'decode'")
+    }
+    let sites = Site.sites(of: function)
+    var producer: [ValueID: Int] = [:]
+    for (index, operation) in function.operations.enumerated() {
+      for id in operation.results { producer[id] = index }
+    }
+    func channelMax(_ site: Site) throws(DiagnosticError) -> [Float] {
+      if let turned = migration.channelMax[site] { return turned }
+      guard let seen = calibration.sites[site] else {
+        throw DiagnosticError(
+          "quantize.uncalibrated", "calibration never saw this operation (\(site.code.rawValue))",
+          at: SourceLocation(element: site.source))
+      }
+      guard let factors = migration.siteFactors[site] else { return seen.channelMax }
+      return zip(seen.channelMax, factors).map { $0 * $1 }
+    }
+    // The residual stream: embeddings, sums, and the linear layers that are added.
+    var isResidual = Set<Int>()
+    for (index, operation) in function.operations.enumerated() {
+      if operation.code == .embedding || operation.code == .add {
+        isResidual.insert(index)
+        for case .value(let id) in operation.operands where operation.code == .add {
+          if let source = producer[id] { isResidual.insert(source) }
+        }
+      }
+    }
+    var largest: Float = 0
+    for index in isResidual {
+      largest = max(largest, try channelMax(sites[index]).max() ?? 0)
+    }
+    guard largest > 0 else {
+      throw DiagnosticError("quantize.all-zero", "the model's residual stream is all zero")
+    }
+    residual = largest / 0x1p26
+    func set(_ index: Int, _ element: ElementType, largest: Float) {
+      let limit: Float = element == .int8 ? 127 : 32767
+      types[sites[index]] = (element, max(largest, 1e-12) * Self.margin / limit)
+    }
+    for (index, operation) in function.operations.enumerated() {
+      if isResidual.contains(index) {
+        types[sites[index]] = (.int32, residual)
+        continue
+      }
+      switch operation.code {
+      case .rmsNorm, .attention, .mul:
+        let top = try channelMax(sites[index]).max() ?? 0
+        set(index, recipe.activations, largest: top)
+        if recipe.activations == .int8 { types[sites[index]]?.scale /= Self.margin }
+      case .linear, .silu, .gelu:
+        set(index, .int16, largest: try channelMax(sites[index]).max() ?? 0)
+      case .rope:
+        // Rotation keeps a pair's length, so input and output share one scale.
+        var top = try channelMax(sites[index]).max() ?? 0
+        if case .value(let id)? = operation.operands.first, let source = producer[id] {
+          top = max(top, try channelMax(sites[source]).max() ?? 0)
+          set(source, .int16, largest: top)
+        }
+        set(index, .int16, largest: top)
+      case .kvWrite:
+        guard operation.operands.count > 2, case .value(let id) = operation.operands[0],
+          case .state(let state) = operation.operands[2], let source = producer[id]
+        else { continue }
+        let channels = try channelMax(sites[source])
+        let headDim = graph[state].type.shape[2]
+        states[state] = (0..<graph[state].type.shape[0]).map { head in
+          let part = channels[head * headDim..<(head + 1) * headDim]
+          return max(part.max() ?? 0, 1e-12) / 127
+        }
+      case .embedding, .add: break
+      case .layerNorm, .lut:
+        throw DiagnosticError(
+          "quantize.unsupported", "\(operation.code.rawValue) has no integer form",
+          at: SourceLocation(element: operation.provenance.source))
+      }
+    }
+  }
+}

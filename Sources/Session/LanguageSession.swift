@@ -1,0 +1,169 @@
+import DeviceRuntime
+import EthosUISA
+import NPUSim
+import NPUTiming
+import ProgramFormat
+import Support
+import Tokenizers
+
+/// A compiled model running on this machine: the device runtime steps through the program's own step
+/// lists, and its NPU jobs go to the simulator.
+///
+/// Not sendable: the runtime keeps pointers into it. Use one session per thread.
+public final class LanguageSession {
+  /// The program that runs.
+  public let program: Program
+  /// The tokenizer of the package; nil when it has none.
+  public let tokenizer: Tokenizer?
+  /// NPU cycles and operations since the last `resetCounters`.
+  public private(set) var counters = Counters()
+
+  /// What ran so far.
+  public struct Counters: Sendable, Equatable {
+    /// Tokens that went through `decode`, and through `prefill`.
+    public var decodedTokens = 0
+    public var prefilledTokens = 0
+    /// NPU cycles of all jobs.
+    public var npuCycles = 0
+    /// Estimated CPU cycles of all kernels.
+    public var cpuCycles = 0
+    /// NPU jobs.
+    public var jobs = 0
+  }
+
+  private let image: DeviceImage
+  private let cpuSteps: (decode: [Step], prefill: [Step])
+  private let npu: SimulatedNPU
+  private let context: UnsafeMutablePointer<swl_context>
+
+  /// Loads a program into memory and checks it.
+  ///
+  /// Throws `DiagnosticError` when the runtime or the simulator refuses the program.
+  public init(_ program: Program) throws(DiagnosticError) {
+    self.program = program
+    image = try DeviceImage(program)
+    func steps(_ name: String) -> [Step] {
+      guard let entry = program.entry(name) else { return [] }
+      return Step.decode(
+        Array(program.steps[entry.firstWord..<entry.firstWord + entry.words])) ?? []
+    }
+    cpuSteps = (steps("decode"), steps("prefill"))
+    npu = try SimulatedNPU(program, image: image)
+    if program.tokenizer.count > 0 {
+      tokenizer = try program.tokenizer.withBytes { raw throws(DiagnosticError) in
+        do {
+          return try Tokenizer(blob: Array(raw))
+        } catch {
+          throw DiagnosticError(
+            "package.tokenizer", "\(error)", at: SourceLocation(file: PackageFile.tokenizer))
+        }
+      }
+    } else {
+      tokenizer = nil
+    }
+    context = .allocate(capacity: 1)
+    context.initialize(to: swl_context())
+    let status = image.bases.withUnsafeBufferPointer { bases in
+      swl_open(
+        context, image.program, bases.baseAddress,
+        { context, job in
+          guard let context, let job, let user = context.pointee.user else { return -1 }
+          return Unmanaged<SimulatedNPU>.fromOpaque(user).takeUnretainedValue().run(job)
+        }, Unmanaged.passUnretained(npu).toOpaque())
+    }
+    try check(status)
+  }
+
+  deinit { context.deallocate() }
+
+  /// The next token's position: how many tokens are in the KV cache.
+  public var position: Int { Int(context.pointee.position) }
+
+  /// The logits after the last token: int16, times `program.manifest.logits.scale`.
+  public var logits: UnsafeBufferPointer<Int16> {
+    UnsafeBufferPointer(
+      start: swl_logits(context), count: program.manifest.model.vocabulary)
+  }
+
+  /// Forgets all tokens.
+  public func reset() { swl_reset(context) }
+
+  /// Sets all counters to zero.
+  public func resetCounters() {
+    counters = Counters()
+    npu.cycles = 0
+    npu.jobs = 0
+  }
+
+  /// Runs one token. Throws `DiagnosticError` for a bad id, a full context, or a simulation error.
+  public func decode(_ token: Int32) throws(DiagnosticError) {
+    counters.cpuCycles += cpuCycles(cpuSteps.decode, at: position)
+    try check(swl_decode(context, token))
+    counters.decodedTokens += 1
+    collect()
+  }
+
+  /// Runs a whole prompt; afterwards `logits` are those of the token that follows.
+  public func prompt(_ tokens: [Int32]) throws(DiagnosticError) {
+    let start = position
+    try check(swl_prompt(context, tokens, UInt32(tokens.count)))
+    let batch = program.entry("prefill")?.tokens ?? 0
+    let batched = batch > 0 && tokens.count > batch ? (tokens.count - 1) / batch * batch : 0
+    for first in stride(from: 0, to: batched, by: max(batch, 1)) {
+      counters.cpuCycles += cpuCycles(cpuSteps.prefill, at: start + first)
+    }
+    for token in batched..<tokens.count {
+      counters.cpuCycles += cpuCycles(cpuSteps.decode, at: start + token)
+    }
+    counters.prefilledTokens += batched
+    counters.decodedTokens += tokens.count - batched
+    collect()
+  }
+
+  /// Draws the next token from the current logits.
+  public func sample(_ sampling: inout Sampling) -> Int32 {
+    sampling.draw(logits, scale: program.manifest.logits.scale)
+  }
+
+  /// What one NPU job did in its last run, for reports.
+  public struct JobReport: Sendable {
+    /// The job's name.
+    public let name: String
+    /// Its operations and hazards.
+    public let result: RunResult
+    /// When each of them ran.
+    public let timeline: JobTimeline
+    /// The model's tensor of each kernel operation.
+    public let provenance: [String]
+  }
+
+  /// The jobs that have run, in program order.
+  public var jobReports: [JobReport] {
+    program.manifest.jobs.indices.compactMap { index in
+      guard let result = npu.lastRuns[index], let timeline = npu.timeline(of: index) else {
+        return nil
+      }
+      let job = program.manifest.jobs[index]
+      return JobReport(
+        name: job.name, result: result, timeline: timeline, provenance: job.provenance)
+    }
+  }
+
+  private func cpuCycles(_ steps: [Step], at position: Int) -> Int {
+    steps.reduce(0) { $0 + CPUCost.cycles(of: $1, position: position) }
+  }
+
+  private func collect() {
+    counters.npuCycles = npu.cycles
+    counters.jobs = npu.jobs
+  }
+
+  private func check(_ status: swl_status) throws(DiagnosticError) {
+    guard status != SWL_OK else { return }
+    if status == SWL_ERROR_NPU, let failure = npu.failure {
+      throw DiagnosticError(
+        "simulate.npu", failure, wayOut: "swiftlet disassemble shows the command")
+    }
+    throw DiagnosticError("run.failed", String(cString: swl_status_text(status)))
+  }
+}

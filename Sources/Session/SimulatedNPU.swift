@@ -1,0 +1,118 @@
+import DeviceRuntime
+import EthosUISA
+import NPUSim
+import NPUTiming
+import ProgramFormat
+import Support
+
+/// The NPU callback of a session: runs driver payloads on the simulator, in the session's memory.
+final class SimulatedNPU {
+  /// What went wrong in the job that failed.
+  private(set) var failure: String?
+  /// Jobs run so far.
+  var jobs = 0
+  /// Cycles of those jobs.
+  var cycles = 0
+  /// The simulator's record of each job's last run, by job.
+  private(set) var lastRuns: [RunResult?]
+
+  private var machine: Machine
+  private let image: DeviceImage
+  private let banks: [MemoryBank]
+  private let names: [String]
+  /// For each job, the byte ranges CPU kernels write before it.
+  private let cpuWrites: [[Step.ByteRange]]
+  private var cost: JobCost
+
+  /// A simulator for a program laid out in memory.
+  ///
+  /// Throws `DiagnosticError` when the program names an NPU the simulator does not know, or its steps
+  /// are malformed.
+  init(_ program: Program, image: DeviceImage) throws(DiagnosticError) {
+    self.image = image
+    names = program.manifest.jobs.map(\.name)
+    guard let hardware = Hardware.named(program.manifest.npu) else {
+      throw DiagnosticError(
+        "simulate.npu-unknown", "the simulator does not know \(program.manifest.npu)")
+    }
+    var banks: [MemoryBank] = []
+    var map = MemoryMap()
+    for region in Region.allCases where region.isSeenByNPU {
+      let bank = MemoryBank(
+        name: region.name,
+        wrapping: UnsafeMutableRawBufferPointer(
+          start: image.bases[region.rawValue], count: image.sizes[region.rawValue]),
+        access: region.isConstant ? .readOnly : .readWrite, initialised: region.isConstant)
+      map.bind(region: region.rawValue, to: bank)
+      banks.append(bank)
+    }
+    self.banks = banks
+    machine = Machine(hardware: hardware, memory: map)
+    cost = JobCost(program)
+    lastRuns = Array(repeating: nil, count: names.count)
+
+    var writes = [[Step.ByteRange]](repeating: [], count: names.count)
+    for entry in program.manifest.entries {
+      let words = Array(program.steps[entry.firstWord..<entry.firstWord + entry.words])
+      guard let steps = Step.decode(words) else {
+        throw DiagnosticError("package.steps", "the steps of \(entry.name) are malformed")
+      }
+      var pending: [Step.ByteRange] = []
+      for step in steps {
+        if step.kernel == .npuJob {
+          let job = Int(step.parameters[0])
+          if writes.indices.contains(job) { writes[job] += pending }
+          pending = []
+        } else {
+          pending += step.cpuWrites
+        }
+      }
+    }
+    cpuWrites = writes
+  }
+
+  /// The time line of a job that has run.
+  func timeline(of job: Int) -> JobTimeline? {
+    lastRuns[job].flatMap { cost.timeline(of: job, $0) }
+  }
+
+  /// Runs one job. Returns 0 when it succeeded, as the runtime's callback does.
+  func run(_ job: UnsafePointer<swl_job>) -> Int32 {
+    guard let payload = job.pointee.payload,
+      let index = image.payloads.firstIndex(where: { $0.baseAddress == payload })
+    else {
+      failure = "a job that is not the program's"
+      return -1
+    }
+    for range in cpuWrites[index] where range.region < banks.count {
+      banks[range.region].noteHostWrite(range.bytes)
+    }
+    do throws(SimulationError) {
+      let result = try machine.run(payload: image.payloads[index])
+      if let hazard = result.hazards.first {
+        failure = "job '\(names[index])': \(hazard)"
+        return -1
+      }
+      jobs += 1
+      cycles += cost.timeline(of: index, result)?.total ?? 0
+      lastRuns[index] = result
+      return 0
+    } catch {
+      failure = "job '\(names[index])': \(error)"
+      return -1
+    }
+  }
+}
+
+extension Hardware {
+  /// The configuration with a name such as `ethos-u55-128`.
+  static func named(_ name: String) -> Hardware? {
+    let parts = name.split(separator: "-")
+    guard parts.count == 3, parts[0] == "ethos", let macs = Int(parts[2]) else { return nil }
+    switch parts[1] {
+    case "u55": return .u55(macs: macs)
+    case "u65": return .u65(macs: macs)
+    default: return nil
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import DeviceRuntime
+import Testing
+
+/// Attention against the contract, from one position to the longest context.
+@Suite struct AttentionTests {
+  /// One attention step with its operands.
+  private struct Case {
+    var (n, heads, kvHeads, headDim) = (1, 2, 1, 8)
+    var (context, position, bits) = (8, 0, 16)
+    var q: [Int16] = []
+    var k: [Int8] = []
+    var v: [Int8] = []
+    var exp: [(Int32, Int32)] = []
+    var out: [(Int32, Int32)] = []
+
+    func run() -> [Int]? {
+      var machine = DeviceMachine()
+      machine.context = context
+      let qRef = machine.put(q, in: DeviceMachine.arena)
+      let kRef = machine.put(k, in: DeviceMachine.state)
+      let vRef = machine.put(v, in: DeviceMachine.state)
+      let factors = [exp.map(\.0), exp.map(\.1), out.map(\.0), out.map(\.1)].map {
+        machine.put($0, in: DeviceMachine.params)
+      }
+      let scratch = machine.reserve(context * 4, in: DeviceMachine.arena)
+      let result = machine.reserve(q.count * bits / 8, in: DeviceMachine.arena)
+      let sizes = [n, heads, kvHeads, headDim, context].map { UInt32($0) }
+      let outcome = machine.run(
+        step(
+          SWL_KERNEL_ATTENTION,
+          sizes + [qRef, kRef, vRef] + factors + [scratch, result, UInt32(bits)]),
+        n: n, position: position)
+      guard outcome.status == SWL_OK else { return nil }
+      return bits == 8
+        ? machine.read(result, q.count, as: Int8.self).map { Int($0) }
+        : machine.read(result, q.count, as: Int16.self).map { Int($0) }
+    }
+
+    func expected() -> [Int] {
+      (0..<n * heads).flatMap { unit -> [Int] in
+        let (t, h) = (unit / heads, unit % heads)
+        let g = h / (heads / kvHeads)
+        func rows(_ cache: [Int8]) -> [[Int8]] {
+          (0...position + t).map {
+            let at = (g * context + $0) * headDim
+            return Array(cache[at..<at + headDim])
+          }
+        }
+        return Contract.attention(
+          q: Array(q[unit * headDim..<(unit + 1) * headDim]), k: rows(k), v: rows(v), exp: exp[g],
+          out: out[g], bits: bits)
+      }
+    }
+  }
+
+  @Test(arguments: 0..<40) func randomCases(_ seed: UInt64) {
+    var source = ValueSource(seed: seed)
+    var c = Case()
+    c.kvHeads = source.below(1..<4)
+    c.heads = c.kvHeads * source.below(1..<4)
+    c.headDim = [1, 6, 8, 32, 48, 256][Int(seed % 6)]
+    c.n = source.below(1..<4)
+    c.context = source.below(c.n + 1..<40)
+    c.position = source.below(0..<c.context - c.n)
+    c.bits = seed % 2 == 0 ? 16 : 8
+    c.q = source.values(c.n * c.heads * c.headDim, extremes: seed % 4 == 0)
+    c.k = source.values(c.kvHeads * c.context * c.headDim, floor: -127)
+    c.v = source.values(c.kvHeads * c.context * c.headDim, floor: -127)
+    // Factors that put the weights all over the exponential, and the results around the limits.
+    c.exp = (0..<c.kvHeads).map { _ in
+      (Int32(source.below(1 << 30..<1 << 31)), Int32(source.below(24..<46)))
+    }
+    c.out = (0..<c.kvHeads).map { _ in
+      (Int32(source.below(1 << 30..<1 << 31)), Int32(source.below(36..<62)))
+    }
+    #expect(c.run() == c.expected())
+  }
+
+  @Test(arguments: [1, 255, 256, 257, 512, 513, 16384]) func contexts(_ context: Int) {
+    var source = ValueSource(seed: UInt64(context))
+    var c = Case()
+    (c.heads, c.headDim, c.context, c.position) = (1, 4, context, context - 1)
+    c.q = source.values(4, extremes: false).map { $0 / 8 }
+    c.k = source.values(context * 4, floor: -127)
+    c.v = source.values(context * 4, floor: -127)
+    c.exp = [(1 << 30, 36)]
+    c.out = [(Int32.max, 46)]
+    #expect(c.run() == c.expected())
+  }
+
+  /// All scores equal: every weight is the largest, and the sums reach their limits.
+  @Test(arguments: [Int8(127), -127]) func equalScores(_ value: Int8) {
+    var c = Case()
+    (c.heads, c.headDim, c.context, c.position) = (1, 2, 16384, 16383)
+    c.q = [0, 0]
+    c.k = [Int8](repeating: 127, count: 16384 * 2)
+    c.v = [Int8](repeating: value, count: 16384 * 2)
+    c.exp = [(Int32.max, 62)]
+    c.out = [(Int32.max, 46)]
+    #expect(c.run() == c.expected())
+  }
+
+  /// The largest difference of scores there is, with the smallest and the largest factor.
+  @Test(arguments: [Int32(1), 31, 62]) func extremeScores(_ shift: Int32) {
+    var c = Case()
+    (c.heads, c.headDim, c.context, c.position, c.n) = (1, 256, 3, 1, 1)
+    c.q = [Int16](repeating: -32768, count: 256)
+    c.k =
+      [Int8](repeating: 127, count: 256) + [Int8](repeating: -127, count: 256)
+      + [Int8](repeating: 0, count: 256)
+    c.v = (0..<768).map { Int8($0 % 255 - 127) }
+    c.exp = [(Int32.max, shift)]
+    c.out = [(1 << 30, 45)]
+    #expect(c.run() == c.expected())
+  }
+
+  /// Distances that walk through the whole table, one unit a position.
+  @Test func everyTableEntry() {
+    var c = Case()
+    (c.heads, c.headDim, c.context) = (1, 2, 2)
+    c.position = 1
+    c.exp = [(1 << 30, 30)]
+    c.out = [(Int32.max, 36)]
+    var wrong = 0
+    for u in 0..<8192 + 40 {
+      // a_0 = 0 and a_1 = -u: q = (u / 127, u % 127), k_1 = (-127, -1).
+      c.q = [Int16(u / 127), Int16(u % 127)]
+      c.k = [0, 0, -127, -1]
+      c.v = [0, 0, 127, -127]
+      if c.run() != c.expected() { wrong += 1 }
+    }
+    #expect(wrong == 0)
+  }
+}

@@ -1,0 +1,153 @@
+import DeviceRuntime
+import Support
+import Testing
+
+/// The program check: each rule once, then random and mutated programs.
+@Suite struct ProgramCheckTests {
+  /// A machine whose arena, state and parameters hold operands for one valid step of every kernel.
+  private struct Valid {
+    var machine = DeviceMachine()
+    /// One step of every kernel, by kernel number less one.
+    var steps: [[UInt32]] = []
+
+    init() {
+      machine.context = 8
+      machine.vocabulary = 4
+      machine.jobs = [16]
+      let d: UInt32 = 8
+      let table = machine.put([Int8](repeating: 3, count: 32), in: DeviceMachine.params)
+      let factors = machine.put([Int32](repeating: 5, count: 8), in: DeviceMachine.params)
+      let shifts = machine.put([Int32](repeating: 9, count: 8), in: DeviceMachine.params)
+      let lut = machine.put([UInt32](repeating: 7, count: 512), in: DeviceMachine.params)
+      let rope = machine.put([Int16](repeating: 77, count: 32), in: DeviceMachine.params)
+      let wide = machine.put([Int32](repeating: 123_456, count: 8), in: DeviceMachine.arena)
+      let a = machine.put([Int16](repeating: 1234, count: 8), in: DeviceMachine.arena)
+      let b = machine.put([Int16](repeating: -77, count: 8), in: DeviceMachine.arena)
+      let out = machine.reserve(32, in: DeviceMachine.arena)
+      let scratch = machine.reserve(32, in: DeviceMachine.arena)
+      let k = machine.reserve(64, in: DeviceMachine.state)
+      let v = machine.reserve(64, in: DeviceMachine.state)
+      steps = [
+        step(SWL_KERNEL_NPU_JOB, [0]),
+        step(SWL_KERNEL_EMBEDDING, [1, d, 4, table, factors, 3, out]),
+        step(SWL_KERNEL_RMS_NORM, [1, d, wide, factors, 20, 1, 0, out, 16]),
+        step(SWL_KERNEL_ROPE, [1, 2, 4, 8, a, rope, out]),
+        step(SWL_KERNEL_KV_WRITE, [1, 2, 4, 8, a, factors, shifts, k]),
+        step(
+          SWL_KERNEL_ATTENTION,
+          [1, 2, 2, 4, 8, a, k, v, factors, shifts, factors, shifts, scratch, out, 16]),
+        step(SWL_KERNEL_LUT, [8, a, lut, out]),
+        step(SWL_KERNEL_MUL, [8, a, b, 5, 7, out, 8]),
+        step(SWL_KERNEL_ADD, [8, wide, wide, out]),
+      ]
+    }
+  }
+
+  @Test func oneOfEachIsValid() {
+    var valid = Valid()
+    #expect(valid.machine.run(valid.steps.flatMap { $0 }).status == SWL_OK)
+  }
+
+  /// One wrong parameter each: kernel number, parameter index (without the head word), bad value.
+  @Test(
+    arguments: [
+      (1, 0, 1), (1, 0, .max),
+      (2, 0, 0), (2, 0, 2), (2, 1, 0), (2, 1, 65537), (2, 2, 3), (2, 2, .max), (2, 3, 0x8FFF_FFF0),
+      (2, 4, 0x8000_0012), (2, 5, 63), (2, 6, 0x8000_0010), (2, 6, 0x0000_0000),
+      (2, 6, 0x2000_0001),
+      (3, 0, 2), (3, 1, 0), (3, 1, 65537), (3, 2, 0x2000_0012), (3, 4, 63), (3, 7, 0x8000_0010),
+      (3, 8, 32), (3, 8, 0),
+      (4, 0, 3), (4, 1, 0), (4, 1, 70000), (4, 2, 3), (4, 2, 258), (4, 3, 7), (4, 3, 16385),
+      (4, 3, 9), (4, 6, 0x2000_0031), (4, 5, 0xA000_0000),
+      (5, 1, .max), (5, 2, 257), (5, 3, 7), (5, 3, 1000), (5, 7, 0x8000_0010), (5, 7, 0xE000_0000),
+      (6, 0, 0), (6, 1, 3), (6, 2, 0), (6, 2, 4), (6, 3, 0), (6, 3, 300), (6, 4, 7), (6, 4, 16384),
+      (6, 5, 0x2000_0031), (6, 8, 0x8000_0011), (6, 12, 0x8000_0010), (6, 13, 0x6000_0010),
+      (6, 14, 12),
+      (7, 0, 0), (7, 0, .max), (7, 0, 1000), (7, 2, 0x8000_0800), (7, 3, 0x2000_0032),
+      (8, 0, 0), (8, 3, 0x8000_0000), (8, 4, 63), (8, 6, 4), (8, 5, 0x2000_0032),
+      (9, 0, 0), (9, 0, 0x4000_0000), (9, 1, 0x2000_0002), (9, 3, 0x2000_0014), (9, 3, 0x2000_FFF0),
+    ] as [(Int, Int, UInt32)])
+  func refuses(_ kernel: Int, _ parameter: Int, _ value: UInt32) {
+    var valid = Valid()
+    valid.steps[kernel - 1][parameter + 1] = value
+    #expect(valid.machine.run(valid.steps.flatMap { $0 }).check == SWL_ERROR_PROGRAM)
+  }
+
+  @Test func refusesMalformedLists() {
+    var valid = Valid()
+    func check(_ words: [UInt32]) -> swl_status { valid.machine.run(words).check }
+    #expect(check([0]) == SWL_ERROR_PROGRAM)
+    #expect(check([10 | 2 << 8, 0]) == SWL_ERROR_PROGRAM)
+    #expect(check([1]) == SWL_ERROR_PROGRAM)
+    #expect(check([1 | 1 << 8]) == SWL_ERROR_PROGRAM)
+    #expect(check([1 | 3 << 8, 0, 0]) == SWL_ERROR_PROGRAM)
+    #expect(check([1 | 2 << 8]) == SWL_ERROR_PROGRAM)
+    #expect(check(Array(valid.steps[5].dropLast())) == SWL_ERROR_PROGRAM)
+    #expect(check([]) == SWL_OK)
+  }
+
+  @Test func refusesBadPrograms() {
+    func check(_ change: (inout swl_program) -> Void) -> swl_status {
+      var valid = Valid()
+      return valid.machine.withProgram([]) { _, program, _ in
+        change(&program.pointee)
+        return swl_program_check(program)
+      }
+    }
+    #expect(swl_program_check(nil) == SWL_ERROR_ARGUMENT)
+    #expect(check { $0.jobs = nil } == SWL_ERROR_ARGUMENT)
+    #expect(
+      check {
+        $0.decode.count = 1
+        $0.decode.words = nil
+      } == SWL_ERROR_ARGUMENT)
+    #expect(check { $0.vocabulary = 0 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.vocabulary = 1 << 31 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.context = 0 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.context = 16385 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.decode.tokens = 2 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.prefill.tokens = 9 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.logits = 0x2000_0001 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.logits = 0x3000_0000 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.logits = 0xE000_0000 } == SWL_ERROR_PROGRAM)
+    #expect(check { _ in } == SWL_OK)
+  }
+
+  /// Random words, and valid lists with some words changed: whatever passes the check must run
+  /// without touching the constant regions.
+  @Test(arguments: 0..<8) func hostilePrograms(_ seed: UInt64) {
+    var random = SplitMix64(seed: seed)
+    let valid = Valid()
+    var passed = 0
+    for round in 0..<2500 {
+      var machine = valid.machine
+      var words: [UInt32]
+      if round % 5 == 0 {
+        words = (0..<Int(random.next() % 40)).map { _ in
+          UInt32(truncatingIfNeeded: random.next()) >> UInt32(random.next() % 32)
+        }
+      } else {
+        words = (0...random.next() % 4).flatMap { _ in valid.steps[Int(random.next() % 9)] }
+        for _ in 0..<random.next() % 3 {
+          let at = Int(random.next() % UInt64(words.count))
+          switch random.next() % 4 {
+          case 0: words[at] = UInt32(truncatingIfNeeded: random.next())
+          case 1: words[at] ^= 1 << UInt32(random.next() % 32)
+          case 2: words[at] &+= UInt32(random.next() % 33) &- 16
+          default: words[at] = words[Int(random.next() % UInt64(words.count))]
+          }
+        }
+        if random.next() % 8 == 0 { words.removeLast(Int(random.next() % UInt64(words.count))) }
+      }
+      // Damaged tables must not matter to memory safety either.
+      for i in machine.regions[DeviceMachine.params].indices where round % 2 == 0 {
+        machine.regions[DeviceMachine.params][i] = UInt8(truncatingIfNeeded: random.next())
+      }
+      let constants = machine.regions[DeviceMachine.params]
+      let outcome = machine.run(words, position: Int(random.next() % 8))
+      if outcome.status == SWL_OK { passed += 1 }
+      #expect(machine.regions[DeviceMachine.params] == constants)
+    }
+    #expect(passed > 100)
+  }
+}

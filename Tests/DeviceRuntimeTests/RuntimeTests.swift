@@ -1,0 +1,128 @@
+import DeviceRuntime
+import Testing
+
+/// Opening, the step loop, prompts, and every error code.
+@Suite struct RuntimeTests {
+  /// Counts jobs and fails at one of them.
+  private final class Jobs {
+    var ran: [Int] = []
+    var failAt = -1
+    var first: UnsafePointer<swl_job>?
+  }
+
+  private static let callback: swl_npu_run = { context, job in
+    guard let context, let job, let user = context.pointee.user else { return -1 }
+    let jobs = Unmanaged<Jobs>.fromOpaque(user).takeUnretainedValue()
+    jobs.ran.append(Int(job.pointee.bytes))
+    return jobs.ran.count - 1 == jobs.failAt ? 1 : 0
+  }
+
+  private func twoJobs() -> DeviceMachine {
+    var machine = DeviceMachine()
+    machine.jobs = [16, 32]
+    machine.context = 6
+    return machine
+  }
+
+  private let steps = step(SWL_KERNEL_NPU_JOB, [1]) + step(SWL_KERNEL_NPU_JOB, [0])
+
+  @Test func decodeRunsStepsInOrderAndMovesOn() {
+    var machine = twoJobs()
+    let jobs = Jobs()
+    machine.withProgram(steps) { _, program, bases in
+      var device = swl_context()
+      let user = Unmanaged.passUnretained(jobs).toOpaque()
+      #expect(swl_open(&device, program, bases, Self.callback, user) == SWL_OK)
+      #expect(swl_decode(&device, 3) == SWL_OK)
+      #expect(jobs.ran == [32, 16])
+      #expect(device.position == 1)
+      #expect(device.last_step == 2)
+      #expect(swl_decode(&device, 4) == SWL_ERROR_TOKEN)
+      #expect(swl_decode(&device, -1) == SWL_ERROR_TOKEN)
+      jobs.failAt = 2
+      #expect(swl_decode(&device, 0) == SWL_ERROR_NPU)
+      #expect(device.last_step == 0)
+      #expect(device.position == 1)
+      #expect(swl_decode(nil, 0) == SWL_ERROR_ARGUMENT)
+    }
+  }
+
+  @Test func promptBatchesAllButTheLast() {
+    var machine = twoJobs()
+    let jobs = Jobs()
+    let decode = step(SWL_KERNEL_NPU_JOB, [0])
+    machine.withProgram(step(SWL_KERNEL_NPU_JOB, [1]), n: 2) { _, program, bases in
+      decode.withUnsafeBufferPointer { list in
+        program.pointee.decode.words = list.baseAddress
+        program.pointee.decode.count = UInt32(list.count)
+        #expect(swl_program_check(program) == SWL_OK)
+        var device = swl_context()
+        let user = Unmanaged.passUnretained(jobs).toOpaque()
+        #expect(swl_open(&device, program, bases, Self.callback, user) == SWL_OK)
+        #expect(swl_prompt(&device, [0, 1, 2, 3], 4) == SWL_OK)
+        #expect(jobs.ran == [32, 16, 16])
+        #expect(device.position == 4)
+        // Nothing runs when something is wrong with the prompt.
+        #expect(swl_prompt(&device, [0, 9], 2) == SWL_ERROR_TOKEN)
+        #expect(swl_prompt(&device, [0, 1, 2], 3) == SWL_ERROR_CONTEXT_FULL)
+        #expect(swl_prompt(&device, [0], 0) == SWL_ERROR_ARGUMENT)
+        #expect(swl_prompt(&device, nil, 1) == SWL_ERROR_ARGUMENT)
+        #expect(jobs.ran.count == 3)
+        #expect(swl_prompt(&device, [0, 1], 2) == SWL_OK)
+        #expect(swl_decode(&device, 0) == SWL_ERROR_CONTEXT_FULL)
+        swl_reset(&device)
+        #expect(device.position == 0)
+        #expect(swl_prompt(&device, [2], 1) == SWL_OK)
+        #expect(jobs.ran.suffix(3) == [16, 16, 16] || jobs.ran.suffix(1) == [16])
+      }
+    }
+  }
+
+  @Test func resetClearsTheState() {
+    var machine = twoJobs()
+    _ = machine.put([UInt8](repeating: 7, count: 100), in: DeviceMachine.state)
+    machine.withProgram([]) { machine, program, bases in
+      var device = swl_context()
+      #expect(swl_open(&device, program, bases, { _, _ in 0 }, nil) == SWL_OK)
+      machine.collect(bases)
+      #expect(machine.regions[DeviceMachine.state].allSatisfy { $0 == 0 })
+    }
+  }
+
+  @Test func openRefusesWhatCannotRun() {
+    var machine = twoJobs()
+    machine.withProgram(steps) { _, program, bases in
+      var device = swl_context()
+      #expect(swl_open(nil, program, bases, Self.callback, nil) == SWL_ERROR_ARGUMENT)
+      #expect(swl_open(&device, nil, bases, Self.callback, nil) == SWL_ERROR_ARGUMENT)
+      #expect(swl_open(&device, program, nil, Self.callback, nil) == SWL_ERROR_ARGUMENT)
+      #expect(swl_open(&device, program, bases, nil, nil) == SWL_ERROR_ARGUMENT)
+      var moved = (0..<5).map { bases[$0] }
+      moved[1] = bases[1].map { $0 + 8 }
+      #expect(swl_open(&device, program, moved, Self.callback, nil) == SWL_ERROR_ARGUMENT)
+      moved[1] = nil
+      #expect(swl_open(&device, program, moved, Self.callback, nil) == SWL_ERROR_ARGUMENT)
+      program.pointee.abi_version += 1
+      #expect(swl_open(&device, program, bases, Self.callback, nil) == SWL_ERROR_ABI)
+      #expect(swl_program_check(program) == SWL_ERROR_ABI)
+    }
+  }
+
+  @Test func everyStatusHasItsOwnText() {
+    let texts = (-6...0).map { String(cString: swl_status_text(swl_status(rawValue: $0))) }
+    #expect(Set(texts).count == 7)
+    #expect(String(cString: swl_status_text(swl_status(rawValue: 77))) == "unknown status")
+  }
+
+  @Test func logitsAreWhereTheProgramSays() {
+    var machine = twoJobs()
+    let ref = machine.put([Int16]([1, -2, 3, 4]), in: DeviceMachine.arena)
+    machine.withProgram([]) { _, program, bases in
+      program.pointee.logits = ref
+      var device = swl_context()
+      #expect(swl_open(&device, program, bases, { _, _ in 0 }, nil) == SWL_OK)
+      let logits = swl_logits(&device)
+      #expect((0..<4).map { logits?[$0] } == [1, -2, 3, 4])
+    }
+  }
+}

@@ -1,0 +1,155 @@
+/// Runs the kernel cases and many damaged programs; meant to be built with the address and
+/// undefined-behaviour sanitizers. Regions live on the heap at their exact sizes, so that a step that
+/// passes the check and still leaves its region is caught.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel_cases.h"
+#include "swiftlet_runtime.h"
+
+#define AT(region, offset) ((uint32_t)(region) << 29 | (offset))
+#define STEP(kernel, words) ((uint32_t)(kernel) | (uint32_t)(words) << 8)
+
+static uint64_t state = 7;
+
+static uint32_t draw(void) {
+  uint64_t z = state += UINT64_C(0x9E3779B97F4A7C15);
+  z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+  return (uint32_t)((z ^ (z >> 31)) >> 32);
+}
+
+static int no_npu(struct swl_context *context, const swl_job *job) {
+  (void)context;
+  return job->bytes == 16 ? 0 : -1;
+}
+
+enum { ARENA = 512, STATE = 128, PARAMS = 2560, MOST = 8 * 16 };
+
+// One valid step of every kernel, for batches of `n` tokens.
+static uint32_t valid_step(uint32_t kernel, uint32_t n, uint32_t *w) {
+  uint32_t steps[9][16] = {
+      {STEP(1, 2), 0},
+      {STEP(2, 8), n, 16, 4, AT(4, 0), AT(4, 64), 24, AT(1, 0)},
+      {STEP(3, 10), n, 16, AT(1, 0), AT(4, 128), 45, 100, 0, AT(1, 128), 16},
+      {STEP(4, 8), n, 2, 8, 8, AT(1, 128), AT(4, 192), AT(1, 128)},
+      {STEP(5, 9), n, 2, 8, 8, AT(1, 128), AT(4, 64), AT(4, 80), AT(3, 0)},
+      {STEP(6, 16), n, 2, 2, 8, 8, AT(1, 128), AT(3, 0), AT(3, 0), AT(4, 64), AT(4, 80), AT(4, 64),
+       AT(4, 80), AT(1, 192), AT(1, 256), 16},
+      {STEP(7, 5), 16, AT(1, 256), AT(4, 320), AT(1, 256)},
+      {STEP(8, 8), 16, AT(1, 128), AT(1, 256), 0x40000000, 42, AT(1, 320), 8},
+      {STEP(9, 5), 16, AT(1, 0), AT(1, 64), AT(1, 384)}};
+  uint32_t words = steps[kernel - 1][0] >> 8;
+  memcpy(w, steps[kernel - 1], words * 4);
+  return words;
+}
+
+static void fill(uint8_t *bytes, uint32_t count, int calm) {
+  for (uint32_t i = 0; i < count; i++) {
+    bytes[i] = calm ? (uint8_t)(i % 4 == 0 ? 40 : 0) : (uint8_t)draw();
+  }
+}
+
+/// Builds, damages, checks and runs one program. Returns whether it passed the check.
+static int round_trip(uint8_t *const base[SWL_REGION_COUNT], const swl_job *jobs) {
+  uint32_t words[MOST];
+  uint32_t count = 0;
+  uint32_t n = 1 + draw() % 2;
+  const int32_t tokens[3] = {3, 0, 1};
+  swl_program program;
+  swl_context context;
+  uint32_t *exact;
+  int passed;
+  for (uint32_t i = 1 + draw() % 6; i > 0; i--) {
+    count += valid_step(1 + draw() % 9, n, words + count);
+  }
+  for (uint32_t i = draw() % 3; i > 0; i--) {
+    uint32_t at = draw() % count;
+    switch (draw() % 4) {
+    case 0:
+      words[at] = draw();
+      break;
+    case 1:
+      words[at] ^= 1u << draw() % 32;
+      break;
+    case 2:
+      words[at] += draw() % 65 - 32;
+      break;
+    default:
+      words[at] = words[draw() % count];
+    }
+  }
+  if (draw() % 8 == 0) {
+    count -= draw() % count;
+  }
+  exact = malloc(count * 4);
+  if (exact == NULL) {
+    abort();
+  }
+  memcpy(exact, words, count * 4);
+  memset(&program, 0, sizeof program);
+  program.abi_version = SWL_ABI_VERSION;
+  program.vocabulary = 4;
+  program.context = 8;
+  program.decode.tokens = 1;
+  if (n == 1) {
+    program.decode.words = exact;
+    program.decode.count = count;
+  } else {
+    program.prefill.words = exact;
+    program.prefill.count = count;
+    program.prefill.tokens = n;
+  }
+  program.jobs = jobs;
+  program.job_count = 1;
+  program.logits = AT(1, 0);
+  program.region_bytes[SWL_REGION_ARENA] = ARENA;
+  program.region_bytes[SWL_REGION_STATE] = STATE;
+  program.region_bytes[SWL_REGION_PARAMS] = PARAMS;
+  fill(base[SWL_REGION_PARAMS], PARAMS, draw() % 2 == 0);
+  fill(base[SWL_REGION_ARENA], ARENA, 0);
+  passed = swl_program_check(&program) == SWL_OK;
+  if (passed && swl_open(&context, &program, base, no_npu, NULL) == SWL_OK) {
+    for (int i = 0; i < 3; i++) {
+      uint64_t seed = draw();
+      if (swl_prompt(&context, tokens, 3) == SWL_OK) {
+        (void)swl_sample(swl_logits(&context), 4, 0.25f, (float)(draw() % 4), &seed);
+      }
+    }
+  }
+  free(exact);
+  return passed;
+}
+
+int main(void) {
+  uint8_t *base[SWL_REGION_COUNT] = {0};
+  swl_job job = {0};
+  uint32_t passed = 0;
+  const uint32_t rounds = 200000;
+  for (uint32_t i = 0; i < kernel_case_count; i++) {
+    kernel_cases[i].prepare();
+    if (kernel_cases[i].run() == 0) {
+      fprintf(stderr, "%s gave nothing\n", kernel_cases[i].name);
+      return 1;
+    }
+  }
+  base[SWL_REGION_ARENA] = malloc(ARENA);
+  base[SWL_REGION_STATE] = malloc(STATE);
+  base[SWL_REGION_PARAMS] = malloc(PARAMS);
+  job.payload = malloc(16);
+  job.bytes = 16;
+  if (base[1] == NULL || base[3] == NULL || base[4] == NULL || job.payload == NULL) {
+    return 1;
+  }
+  for (uint32_t i = 0; i < rounds; i++) {
+    passed += (uint32_t)round_trip(base, &job);
+  }
+  printf("%u of %u damaged programs passed the check and ran in their regions\n", (unsigned)passed,
+         (unsigned)rounds);
+  for (int i = 0; i < SWL_REGION_COUNT; i++) {
+    free(base[i]);
+  }
+  free((void *)(uintptr_t)job.payload);
+  return passed > rounds / 20 && passed < rounds ? 0 : 1;
+}
