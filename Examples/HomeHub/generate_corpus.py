@@ -530,8 +530,9 @@ def held_out(*slots):
 class Draw:
     """One sentence in the making: random choices, and what of them is held out."""
 
-    def __init__(self, rng, phrasing):
+    def __init__(self, rng, phrasing, wide=False):
         self.rng = rng
+        self.wide = wide  # numbers and pairs beyond what the test asks: training only
         self.phrasing = phrasing  # the chance to use a held-out phrasing
         self.new_phrasing = False
         self.new_combination = False
@@ -576,7 +577,8 @@ class Draw:
             before = hour - 1 if hour > 1 else 12
             return "quarter to " + words(hour), f"{before:02}:45"
         if form == "minutes":
-            minute = rng.choice([10, 15, 20, 30, 40, 45, 50])
+            minute = rng.choice(
+                range(10, 60) if self.wide else [10, 15, 20, 30, 40, 45, 50])
             return f"{words(hour)} {words(minute)}", f"{hour:02}:{minute:02}"
         if form == "digits":
             hour, minute = rng.randint(0, 23), rng.randrange(0, 60, 5)
@@ -604,10 +606,11 @@ class Draw:
             n = rng.randint(2, 9)
             return f"{self.number(n)} hours", f"{n}h"
         if roll < 0.37:
-            n = rng.choice([10, 20, 30, 40, 45, 50, 90])
+            n = rng.choice(range(2, 100) if self.wide else [10, 20, 30, 40, 45, 50, 90])
             self.combine("seconds", n)
             return f"{self.number(n)} seconds", f"{n}s"
-        n = rng.choice(list(range(2, 21)) + [25, 30, 35, 40, 45, 50, 55])
+        usual = list(range(2, 21)) + [25, 30, 35, 40, 45, 50, 55]
+        n = rng.choice(range(2, 60) if self.wide else usual)
         self.combine("minutes", n)
         return f"{self.number(n)} minutes", f"{n}m"
 
@@ -668,21 +671,21 @@ class Draw:
                 if size != 2:
                     value = STEP[device][size]
             if "{by}" in template:
-                value = rng.choice(range(5, 65, 5))
+                value = rng.choice(range(2, 100) if self.wide else range(5, 65, 5))
                 self.combine(intent, "by", value)
                 said["by"] = f"by {self.number(value)} percent"
             if "{deg}" in template:
-                value = rng.randint(1, 6)
+                value = rng.randint(1, 12 if self.wide else 6)
                 self.combine(intent, "by", value)
                 said["deg"] = f"by {self.number(value)} degree" + ("s" if value > 1 else "")
             value = ("+" if verb == "up" else "-") + str(value)
         elif verb == "set" and device in ("light", "blind", "sound"):
-            value = rng.choice(range(5, 105, 5))
+            value = rng.choice(range(1, 101) if self.wide else range(5, 105, 5))
             self.combine(intent, "to", value)
             said["n"] = self.number(value)
             value = f"{value}%"
         elif intent == "heat set":
-            value = rng.randint(14, 27)
+            value = rng.randint(5, 39) if self.wide else rng.randint(14, 27)
             self.combine(intent, "to", value)
             said["n"] = self.number(value)
         elif intent == "sound play":
@@ -725,7 +728,8 @@ class Draw:
             text = self.phrase(CONDITIONS[what])
             n = ""
             if "{n}" in text:
-                n = rng.choice([800, 900, 1000, 1200, 1500, 2000]) if what == "co2>" else rng.randint(5, 30)
+                n = rng.choice([800, 900, 1000, 1200, 1500, 2000]) if what == "co2>" else (
+                    rng.randint(2, 45) if self.wide else rng.randint(5, 30))
                 self.combine(what, n)
                 if what == "co2>":
                     said = str(n) if rng.random() < 0.5 or n in (1200, 1500) else words(n)
@@ -749,7 +753,7 @@ class Draw:
         room = "" if intent in ROOMLESS or intent == "none" else self.room()
         if intent == "none":
             room = rng.choice(list(ROOMS))
-        if intent not in UNTIMED and rng.random() < 0.22:
+        if intent not in UNTIMED and rng.random() < (0.35 if self.wide else 0.22):
             return self.pair(intent, room)
         text, command, imperative = self.action(intent, room)
         front, end, tail = [], [], []
@@ -841,10 +845,10 @@ for _intent in INTENTS:
         _intent, 0.5 if _intent in ("timer cancel", "alarm off", "ask timer") else 1.0))
 
 
-def draw(rng, phrasing):
+def draw(rng, phrasing, wide=False):
     """One sentence, its command and the group it belongs to."""
     while True:
-        d = Draw(rng, phrasing)
+        d = Draw(rng, phrasing, wide)
         text, command = d.sentence()
         if len(text) <= 150 and len(command) <= 80:
             group = {(False, False): "seen", (False, True): "combination",
@@ -861,7 +865,9 @@ def generate(train, valid, test, seed):
     for name, count in (("valid", valid), ("train", train)):
         seen = set()
         while len(sets[name]) < count:
-            text, command, group = draw(rng, 0.0)
+            # Half of the training sentences use numbers from wider ranges: with few values the model
+            # learns each by heart instead of learning how numerals are read.
+            text, command, group = draw(rng, 0.0, name == "train" and rng.random() < 0.5)
             if group != "seen":
                 continue
             # One sentence in fifty belongs to the validation set, whichever set is being drawn.
