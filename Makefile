@@ -10,7 +10,7 @@ SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # What the tests run beside our own code: the Arm C compiler, and QEMU's Cortex-M55.
 PACKAGES = gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 
-.PHONY: all build demo test setup lint unit-test c-test oracle-test bench clean help
+.PHONY: all build demo test setup lint unit-test c-test bench clean help
 
 all: build
 
@@ -26,7 +26,7 @@ build:
 demo: build
 	@Examples/HomeHub/demo.sh $(SWIFTLET)
 
-test: setup lint unit-test c-test oracle-test
+test: setup lint unit-test c-test
 	@echo "all checks passed"
 
 setup: $(VENV)/.ready
@@ -50,9 +50,6 @@ unit-test:
 
 c-test: build
 	Tests/Firmware/run_all.sh $(SWIFTLET)
-
-oracle-test: build $(VENV)/.ready
-	Tests/Oracles/run_all.sh $(SWIFTLET) $(VENV)/bin/python
 
 clean:
 	rm -rf .build .build-test $(VENV) out

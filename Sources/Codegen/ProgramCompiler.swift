@@ -59,10 +59,11 @@ public struct ProgramCompiler {
   public init(target: Target, options: Options = Options()) throws(DiagnosticError) {
     self.target = target
     self.options = options
-    guard let accelerator = Accelerator.named(target.npu.variant) else {
+    let supported = Accelerator.all.filter { $0.product == .u55 }
+    guard let accelerator = supported.first(where: { $0.name == target.npu.variant }) else {
       throw DiagnosticError(
         "target.npu", "\(target.name) has an \(target.npu.variant), which has no code generator yet",
-        notes: ["supported: " + Accelerator.all.map(\.name).joined(separator: ", ")],
+        notes: ["supported: " + supported.map(\.name).joined(separator: ", ")],
         wayOut: "a target with one of these (swiftlet targets)")
     }
     self.accelerator = accelerator

@@ -19,7 +19,10 @@ public struct PackageEmitter {
     try writer.write(program.weights, to: PackageFile.weights)
     try writer.write(program.params, to: PackageFile.params)
     try writer.write(program.tokenizer, to: PackageFile.tokenizer)
-    let steps = program.steps.flatMap { word in withUnsafeBytes(of: word.littleEndian, Array.init) }
+    var steps: [UInt8] = []
+    for word in program.steps {
+      withUnsafeBytes(of: word.littleEndian) { steps.append(contentsOf: $0) }
+    }
     try writer.write(ByteSource(steps), to: PackageFile.steps)
     try CPackageEmitter(program: program, runtimeSources: runtimeSources).write(to: writer)
     try writer.commit(program.manifest)

@@ -71,7 +71,7 @@ struct GenerateCommand: ParsableCommand {
         wayOut: "a shorter prompt, or compile with a larger --context")
     }
     var sampling = Sampling(temperature: temperature, seed: seed)
-    var decoder = StreamingDecoder(tokenizer)
+    var decoder = StreamingDecoder(tokenizer, atStart: false)
     var tokens: [Int32] = []
     var text = ""
     func show(_ piece: String) {
