@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Trains HomeHub from the generated corpus and writes homehub.bin and tokenizer.bin.
+
+Needs numpy and JAX (CPU): pip install jax. One command, about a quarter of an hour on one core:
+
+    python3 generate_corpus.py && python3 train.py
+
+The tokenizer is made first (byte-pair merges over the corpus' words, scores = order of merging), then
+a Llama-architecture decoder is trained with Adam on the answers alone: the loss of the prompt's
+tokens is not counted, because nobody asks the hub to invent sentences.
+"""
+
+import argparse
+import collections
+import os
+import re
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import llama2c
+
+CONFIG = dict(dim=96, hidden_dim=160, n_layers=4, n_heads=6, n_kv_heads=3, vocab_size=512, seq_len=128)
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def make_tokenizer(lines, size):
+    """Byte-pair merges inside words; a word may carry the blank before it, digits never merge."""
+    counts = collections.Counter()
+    for line in lines:
+        sentence, command = line.rstrip("\n").split("\t")
+        counts.update(re.findall(r" ?[a-z]+", " " + sentence))
+        counts.update(re.findall(r" ?[a-z]+", command))
+    characters = sorted({c for line in lines for c in line if c not in "\t\n"} | {" "})
+    # Roots of counts, so that rare words become whole pieces too: they are what sentences turn on.
+    words = {tuple(c.encode() for c in word): count**0.5 for word, count in counts.items()}
+    pieces = [c.encode() for c in characters]
+    pieces += [b" %d" % d for d in range(10)]
+    while llama2c.FIRST_PIECE + len(pieces) < size:
+        pairs = collections.Counter()
+        for word, count in words.items():
+            for pair in zip(word, word[1:]):
+                pairs[pair] += count
+        if not pairs:
+            break
+        a, b = max(pairs, key=lambda p: (pairs[p], p))
+        pieces.append(a + b)
+        merged = {}
+        for word, count in words.items():
+            out, i = [], 0
+            while i < len(word):
+                if word[i : i + 2] == (a, b):
+                    out.append(a + b)
+                    i += 2
+                else:
+                    out.append(word[i])
+                    i += 1
+            merged[tuple(out)] = merged.get(tuple(out), 0) + count
+        words = merged
+    return llama2c.Tokenizer.of([(piece, -float(i)) for i, piece in enumerate(pieces)])
+
+
+class WordwiseEncoder:
+    """llama2.c's tokenisation, remembered word by word: no piece reaches over the start of a word."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        self.known = {}
+
+    def __call__(self, sentence, command):
+        tokens = [llama2c.BOS]
+        # The blank in front is the dummy prefix; "\n" is a byte token that merges with nothing.
+        for part in re.findall(r" ?[^ \n]+|\n", f" {sentence}\n{command}"):
+            if part not in self.known:
+                t = self.tokenizer
+                ids = t.encode(part)
+                # encode() adds the dummy blank; take it off again by encoding the bare characters.
+                self.known[part] = encode_bare(t, part) if ids else []
+            tokens.extend(self.known[part])
+        return tokens + [llama2c.EOS]
+
+
+def encode_bare(tokenizer, part):
+    """The tokens of a word without the dummy prefix: what encode gives after a newline."""
+    newline = llama2c.FIRST_BYTE + 10
+    tokens = tokenizer.encode("\n" + part)
+    return tokens[tokens.index(newline) + 1 :]
+
+
+def initial(key):
+    shapes = [(n, s) for n, s in llama2c.tensor_shapes(CONFIG) if not n.startswith("freq")]
+    params = {}
+    for name, shape in shapes:
+        key, use = jax.random.split(key)
+        if name.startswith("rms"):
+            params[name] = jnp.ones(shape)
+        else:
+            scale = 0.05 if name == "embedding" else shape[-1] ** -0.5
+            if name in ("wo", "w2"):
+                scale /= (2 * CONFIG["n_layers"]) ** 0.5
+            params[name] = jax.random.normal(use, shape) * scale
+    return params
+
+
+def norm(x, gain):
+    return x * jax.lax.rsqrt(jnp.mean(x * x, -1, keepdims=True) + 1e-5) * gain
+
+
+def rotate(x, cos, sin):
+    """Rotary positions on interleaved pairs; x is [batch, time, heads, size]."""
+    a, b = x[..., 0::2], x[..., 1::2]
+    cos, sin = cos[None, :, None, :], sin[None, :, None, :]
+    return jnp.stack([a * cos - b * sin, a * sin + b * cos], -1).reshape(x.shape)
+
+
+def forward(params, tokens):
+    c = CONFIG
+    heads, kv, size = c["n_heads"], c["n_kv_heads"], c["dim"] // c["n_heads"]
+    batch, time_ = tokens.shape
+    cos, sin = (t[:time_] for t in llama2c.rope_tables(c))
+    x = params["embedding"][tokens]
+    mask = jnp.tril(jnp.ones((time_, time_), bool))
+    for i in range(c["n_layers"]):
+        h = norm(x, params["rms_att"][i])
+        q = rotate((h @ params["wq"][i].T).reshape(batch, time_, heads, size), cos, sin)
+        k = rotate((h @ params["wk"][i].T).reshape(batch, time_, kv, size), cos, sin)
+        v = (h @ params["wv"][i].T).reshape(batch, time_, kv, size)
+        q = q.reshape(batch, time_, kv, heads // kv, size)
+        a = jnp.einsum("btgrs,bugs->bgrtu", q, k) / size**0.5
+        a = jax.nn.softmax(jnp.where(mask, a, -1e9), -1)
+        o = jnp.einsum("bgrtu,bugs->btgrs", a, v).reshape(batch, time_, c["dim"])
+        x = x + o @ params["wo"][i].T
+        h = norm(x, params["rms_ffn"][i])
+        x = x + (jax.nn.silu(h @ params["w1"][i].T) * (h @ params["w3"][i].T)) @ params["w2"][i].T
+    return norm(x, params["rms_final"]) @ params["embedding"].T
+
+
+def loss_of(params, tokens, weight):
+    logits = forward(params, tokens[:, :-1])
+    log = jax.nn.log_softmax(logits)
+    picked = jnp.take_along_axis(log, tokens[:, 1:, None], -1)[..., 0]
+    return -(picked * weight).sum() / weight.sum()
+
+
+@jax.jit
+def step(params, m, v, i, rate, tokens, weight):
+    """One AdamW step with the gradient's norm clipped to 1."""
+    loss, grads = jax.value_and_grad(loss_of)(params, tokens, weight)
+    size = jnp.sqrt(sum((g * g).sum() for g in grads.values()))
+    grads = {k: g * jnp.minimum(1.0, 1.0 / size) for k, g in grads.items()}
+    out = {}, {}, {}
+    for k, g in grads.items():
+        out[1][k] = 0.9 * m[k] + 0.1 * g
+        out[2][k] = 0.98 * v[k] + 0.02 * g * g
+        update = out[1][k] / (1 - 0.9**i) / (jnp.sqrt(out[2][k] / (1 - 0.98**i)) + 1e-8)
+        decay = 0.0 if k.startswith("rms") else 0.05
+        out[0][k] = params[k] - rate * (update + decay * params[k])
+    return *out, loss
+
+
+def batches(rows, size, seed):
+    """Endless batches of rows of similar length, padded to a multiple of 8."""
+    rng = np.random.default_rng(seed)
+    order = np.argsort([len(r) for r in rows], kind="stable")
+    groups = [order[i : i + size] for i in range(0, len(order) - size + 1, size)]
+    while True:
+        for g in rng.permutation(len(groups)):
+            chosen = [rows[i] for i in groups[g]]
+            width = 1 + -(-(max(map(len, chosen)) - 1) // 8) * 8
+            tokens = np.zeros((size, width), np.int32)
+            weight = np.zeros((size, width - 1), np.float32)
+            for j, row in enumerate(chosen):
+                tokens[j, : len(row)] = row
+                start = row.index(llama2c.FIRST_BYTE + 10)
+                weight[j, start : len(row) - 1] = 1
+            yield tokens, weight
+
+
+def export(params, path):
+    tensors = {k: np.asarray(p, np.float32) for k, p in params.items()}
+    tensors["freq_cis_real"], tensors["freq_cis_imag"] = llama2c.rope_tables(CONFIG)
+    llama2c.save_checkpoint(path, CONFIG, tensors)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", default=HERE, help="where train.txt is")
+    parser.add_argument("--out", default=HERE)
+    parser.add_argument("--minutes", type=float, default=15, help="training time; the rate decays over it")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--resume", help="start from this checkpoint instead of random weights")
+    args = parser.parse_args()
+    with open(os.path.join(args.data, "train.txt")) as file:
+        lines = file.readlines()
+    tokenizer = make_tokenizer(lines, CONFIG["vocab_size"])
+    assert len(tokenizer.pieces) == CONFIG["vocab_size"]
+    tokenizer.save(os.path.join(args.out, "tokenizer.bin"))
+    encode = WordwiseEncoder(tokenizer)
+    rows = [encode(*line.rstrip("\n").split("\t")) for line in lines]
+    for line, row in list(zip(lines, rows))[:300]:  # the quick way must equal llama2.c's
+        assert row[1:-1] == tokenizer.encode(line.rstrip("\n").replace("\t", "\n")), line
+    print(f"{len(rows)} rows, {np.mean([len(r) for r in rows]):.1f} tokens on average, "
+          f"longest {max(map(len, rows))}", flush=True)
+    assert max(map(len, rows)) <= CONFIG["seq_len"]
+    params = initial(jax.random.PRNGKey(args.seed))
+    if args.resume:
+        _, tensors = llama2c.load_checkpoint(args.resume)
+        params = {k: jnp.asarray(tensors[k]) for k in params}
+    print(f"{sum(p.size for p in params.values())} parameters", flush=True)
+    m = {k: jnp.zeros_like(p) for k, p in params.items()}
+    v = dict(m)
+    average = params
+    begin, i, running = time.time(), 0, []
+    for tokens, weight in batches(rows, args.batch, args.seed):
+        done = (time.time() - begin) / (60 * args.minutes)
+        if done >= 1:
+            break
+        i += 1
+        rate = args.rate * min(1, i / 100) * (0.02 + 0.98 * (0.5 + 0.5 * np.cos(np.pi * done)))
+        params, m, v, loss = step(params, m, v, i, rate, tokens, weight)
+        average = jax.tree.map(lambda a, p: a + 0.01 * (p - a), average, params) if i > 100 else params
+        running.append(float(loss))
+        if i % 100 == 0:
+            print(f"{done:5.0%} step {i} loss {np.mean(running):.4f}", flush=True)
+            running = []
+            if i % 500 == 0:
+                export(average, os.path.join(args.out, "homehub.bin"))
+    export(average, os.path.join(args.out, "homehub.bin"))
+
+
+if __name__ == "__main__":
+    main()
