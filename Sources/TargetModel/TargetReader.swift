@@ -20,7 +20,8 @@ struct TargetReader {
 
   /// Aliases would let a small file stand for a huge one; a target has no use for them.
   mutating func rejectAliases(_ text: String) {
-    for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+    for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
+    {
       var quote: Character?
       var previous: Character = " "
       for (column, character) in line.enumerated() {
@@ -151,7 +152,8 @@ struct TargetReader {
 
   private mutating func cpu(_ node: Node) -> Target.CPU? {
     guard let found = fields(node, "cpu", required: ["core", "clock"]) else { return nil }
-    guard let core = text(found["core"], "cpu: core"), let clock = clock(found["clock"], "cpu: clock")
+    guard let core = text(found["core"], "cpu: core"),
+      let clock = clock(found["clock"], "cpu: clock")
     else { return nil }
     return Target.CPU(core: core, clock: clock)
   }

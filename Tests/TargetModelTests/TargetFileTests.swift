@@ -73,7 +73,10 @@ private func problems(_ text: String) -> [Diagnostic] {
     ("{value: 1MiB, source: \"data sheet\"}", "1MiB", "target.kind", 13),
     ("0x80000000", "0x20080000", "target.overlap", 20),
     ("0x80000000", "0x10000000000", "target.impossible", 22),
-    ("clock: {value: 400MHz, source: \"data sheet\"}\nnpu", "clock: {value: 0Hz, source: \"x\"}\nnpu", "target.impossible", 5),
+    (
+      "clock: {value: 400MHz, source: \"data sheet\"}\nnpu",
+      "clock: {value: 0Hz, source: \"x\"}\nnpu", "target.impossible", 5
+    ),
     ("arena: [ram]", "arena: [rom]", "target.impossible", 33),
     ("arena: [ram]", "arena: [dram]", "target.unknown-memory", 33),
     ("arena: [ram]", "arena: []", "target.kind", 33),
