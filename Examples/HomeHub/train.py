@@ -192,11 +192,15 @@ def main():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--resume", help="start from this checkpoint instead of random weights")
+    parser.add_argument("--resume", help="start from this checkpoint (tokenizer.bin beside it), not from random weights")
     args = parser.parse_args()
     with open(os.path.join(args.data, "train.txt")) as file:
         lines = file.readlines()
-    tokenizer = make_tokenizer(lines, CONFIG["vocab_size"])
+    if args.resume:  # the weights know one tokenizer only: the one beside them
+        beside = os.path.join(os.path.dirname(os.path.abspath(args.resume)), "tokenizer.bin")
+        tokenizer = llama2c.Tokenizer.load(beside, CONFIG["vocab_size"])
+    else:
+        tokenizer = make_tokenizer(lines, CONFIG["vocab_size"])
     assert len(tokenizer.pieces) == CONFIG["vocab_size"]
     tokenizer.save(os.path.join(args.out, "tokenizer.bin"))
     encode = WordwiseEncoder(tokenizer)
