@@ -61,7 +61,7 @@ let package = Package(
     tests("Tokenizers", ["DeviceRuntime"]), tests("Importers"),
     tests("Reference", ["Importers"]), tests("Quantize", ["Importers", "Tokenizers"]),
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
-    tests("Codegen", ["NPUSim", "Reference", "Quantize"]),
+    tests("Codegen", ["Tiling"]),
     tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]),
     tests("Driver"),
     tests("DeviceRuntime", ["Tokenizers"]),

@@ -149,6 +149,12 @@ public final class LanguageSession {
     }
   }
 
+  /// A region's bytes as they are now, for comparison with a reference.
+  func bytes(of region: Region) -> UnsafeBufferPointer<UInt8> {
+    UnsafeBufferPointer(
+      start: image.bases[region.rawValue], count: image.sizes[region.rawValue])
+  }
+
   private func cpuCycles(_ steps: [Step], at position: Int) -> Int {
     steps.reduce(0) { $0 + CPUCost.cycles(of: $1, position: position) }
   }

@@ -37,7 +37,18 @@ struct CompiledModel {
     vocabulary = shape.vocabulary
   }
 
-  /// Runs the tokens one by one on both and compares all logits.
+  /// Compares the KV caches, byte for byte.
+  func compareState(_ state: IntegerState, _ what: String) {
+    var offset = 0
+    let bytes = session.bytes(of: .state)
+    for tensor in state.tensors {
+      let same = tensor.indices.allSatisfy { Int8(bitPattern: bytes[offset + $0]) == tensor[$0] }
+      #expect(same, "KV cache after \(what)")
+      offset += (tensor.count + 15) / 16 * 16
+    }
+  }
+
+  /// Runs the tokens one by one on both and compares all logits and the KV caches.
   func compareDecode(_ tokens: [Int32]) throws {
     var state = interpreter.makeState()
     for (position, token) in tokens.enumerated() {
@@ -49,8 +60,63 @@ struct CompiledModel {
         return
       }
       #expect(Array(session.logits) == logits, "token \(position)")
+      compareState(state, "token \(position)")
     }
   }
+}
+
+/// A prompt in batches leaves the caches and logits that single tokens would.
+@Test(arguments: [QuantizationRecipe.w8a16, .w8a8], [1, 7, 8, 9, 23])
+func promptsInBatchesEqualSingleTokens(_ recipe: QuantizationRecipe, _ count: Int) throws {
+  let model = try CompiledModel(RandomLlama(), recipe: recipe, target: "alif-e7-hp")
+  var random = SplitMix64(seed: 17)
+  let tokens = (0..<count).map { _ in Int32(random.next() % 64) }
+  try model.session.prompt(tokens)
+  var state = model.interpreter.makeState()
+  var last: IntegerTensor?
+  for (position, token) in tokens.enumerated() {
+    last = try model.interpreter.run("decode", ids: [token], position: position, state: &state)
+  }
+  guard case .int16(let logits)? = last else {
+    Issue.record("decode gives no int16 logits")
+    return
+  }
+  #expect(Array(model.session.logits) == logits)
+  #expect(model.session.position == count)
+  model.compareState(state, "\(count) tokens")
+}
+
+/// Shapes that need padding, many slices, biases and grouped heads.
+@Test(arguments: 0..<6)
+func unevenShapesAreExact(_ index: Int) throws {
+  var shape = RandomLlama()
+  shape.seed = UInt64(index + 5)
+  shape.dim = [24, 40, 96, 64, 200, 48][index]
+  shape.heads = [3, 5, 6, 8, 4, 2][index]
+  shape.kvHeads = [1, 5, 2, 4, 2, 1][index]
+  shape.hidden = [50, 33, 172, 300, 129, 77][index]
+  shape.vocabulary = [65, 130, 515, 100, 1023, 17][index]
+  shape.biased = index % 2 == 1
+  shape.tied = index % 3 != 0
+  let model = try CompiledModel(
+    shape, recipe: index % 2 == 0 ? .w8a16 : .w8a8,
+    target: ["alif-e7-hp", "corstone-300", "corstone-300-u55-64"][index % 3])
+  var random = SplitMix64(seed: 23)
+  try model.compareDecode(
+    (0..<6).map { _ in Int32(random.next() % UInt64(shape.vocabulary)) })
+}
+
+@Test func badCallsAreDiagnosed() throws {
+  let model = try CompiledModel(RandomLlama(), recipe: .w8a16, target: "corstone-300")
+  #expect(throws: DiagnosticError.self) { try model.session.decode(64) }
+  #expect(throws: DiagnosticError.self) { try model.session.decode(-1) }
+  #expect(throws: DiagnosticError.self) { try model.session.prompt([]) }
+  #expect(throws: DiagnosticError.self) {
+    try model.session.prompt([Int32](repeating: 1, count: 33))
+  }
+  #expect(model.session.position == 0)
+  for _ in 0..<32 { try model.session.decode(1) }
+  #expect(throws: DiagnosticError.self) { try model.session.decode(1) }
 }
 
 @Test(
