@@ -62,7 +62,8 @@ let package = Package(
     tests("Reference", ["Importers"]), tests("Quantize", ["Importers", "Tokenizers"]),
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
     tests("Codegen", ["NPUSim", "Reference", "Quantize"]),
-    tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]), tests("Driver"),
+    tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]),
+    tests("Driver"),
     tests("DeviceRuntime", ["Tokenizers"]),
   ],
   swiftLanguageModes: [.v6]

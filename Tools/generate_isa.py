@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Turns Tools/ethosu-registers.txt into Sources/EthosUISA/Generated/*.swift.
 
-Usage: generate_isa.py [OUTPUT_DIRECTORY]   (default: the committed folder)
+Also writes Tests/EthosUISATests/Generated/*.swift, which calls every generated function.
+
+Usage: generate_isa.py [SOURCES TESTS]   (default: the committed folders)
 
 The output is a function of the data file alone, so a test regenerates and compares it.
 """
@@ -11,9 +13,10 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(HERE, "ethosu-registers.txt")
 DEFAULT_OUTPUT = os.path.join(HERE, "..", "Sources", "EthosUISA", "Generated")
+DEFAULT_TESTS = os.path.join(HERE, "..", "Tests", "EthosUISATests", "Generated")
 PRODUCTS = "568"
 PRODUCT_NAMES = {"5": "U55", "6": "U65", "8": "U85"}
-ACRONYMS = {"IFM", "OFM", "IFM2", "DMA0", "DMA", "AB", "IB", "M1", "IRQ", "PMU", "OPA", "OPB", "X", "Y", "N", "C"}
+ACRONYMS = {"IFM", "OFM", "IFM2", "DMA0", "DMA", "AB", "IB", "M1", "IRQ", "PMU", "OPA", "OPB", "CS", "X", "Y", "N", "C"}
 KEYWORDS = {"default", "internal", "in", "is", "as", "let", "var", "func", "repeat", "switch", "case", "nil"}
 HEADER = (
     "// swift-format-ignore-file\n"
@@ -283,6 +286,33 @@ def emit_builder(directory, commands):
     write(directory, "StreamBuilder+Generated.swift", "\n".join(out))
 
 
+def emit_calls(directory, commands):
+    """A call of every function of `StreamBuilder`, for the tests."""
+    out = ["import EthosUISA", "",
+           "/// A call of each generated function, with values from `ArgumentSource`.",
+           "let builderCalls: [(Opcode, @Sendable (inout StreamBuilder, ArgumentSource) throws -> Void)] = ["]
+    for name in unique(c.name for c in commands):
+        versions = [c for c in commands if c.name == name]
+        fields = unique((f.name, f.enum) for c in versions for f in c.fields)
+        case = lower_camel(name)
+        arguments = []
+        for field, enum in fields:
+            users = [c for c in versions for f in c.fields if f.name == field]
+            everywhere = sum(len(c.products) for c in users) == sum(
+                len(c.products) for c in versions)
+            label = "" if len(fields) == 1 else lower_camel(field) + ": "
+            kind = "code" if enum else "number"
+            call = f"$1.{kind}(.{case}, .{lower_camel(field)})"
+            if everywhere:
+                call = f"try $1.present({call})"
+            arguments.append(label + call)
+        body = ", ".join(arguments)
+        use = "_ = $1; " if not fields else ""
+        out.append(f"  (.{case}, {{ {use}try $0.{case}({body}) }}),")
+    out += ["]", ""]
+    write(directory, "BuilderCalls+Generated.swift", "\n".join(out))
+
+
 def emit_control(directory, registers, events):
     """Control registers and performance events, as text that is parsed on first use."""
     lines = ["/// Control (APB) registers: offset, name, products, bits, reset value, count, fields.",
@@ -308,14 +338,17 @@ def emit_control(directory, registers, events):
 
 
 def main():
-    directory = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_OUTPUT
+    directory = sys.argv[1] if len(sys.argv) > 2 else DEFAULT_OUTPUT
+    tests = sys.argv[2] if len(sys.argv) > 2 else DEFAULT_TESTS
     os.makedirs(directory, exist_ok=True)
+    os.makedirs(tests, exist_ok=True)
     enums, commands, registers, events = load()
     emit_opcodes(directory, commands)
     emit_fields(directory, commands)
     emit_enums(directory, enums)
     emit_builder(directory, commands)
     emit_control(directory, registers, events)
+    emit_calls(tests, commands)
 
 
 if __name__ == "__main__":

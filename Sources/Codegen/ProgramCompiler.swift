@@ -62,7 +62,8 @@ public struct ProgramCompiler {
     let supported = Accelerator.all.filter { $0.product == .u55 }
     guard let accelerator = supported.first(where: { $0.name == target.npu.variant }) else {
       throw DiagnosticError(
-        "target.npu", "\(target.name) has an \(target.npu.variant), which has no code generator yet",
+        "target.npu",
+        "\(target.name) has an \(target.npu.variant), which has no code generator yet",
         notes: ["supported: " + supported.map(\.name).joined(separator: ", ")],
         wayOut: "a target with one of these (swiftlet targets)")
     }
@@ -254,8 +255,11 @@ public struct ProgramCompiler {
       decode.function[logits].type.element == .int16,
       let scale = decode.function[logits].type.quant?.scale()
     else { throw DiagnosticError("codegen.logits", "decode must end in int16 logits") }
-    let onChip = memory.entries.filter { memory.memories[Region.allCases[$0.index]]?.kind.isOnChipRAM == true }
-    let readOnly = (sizes[.weights] ?? 0) + (sizes[.params] ?? 0) + emitted.commands.count
+    let onChip = memory.entries.filter {
+      memory.memories[Region.allCases[$0.index]]?.kind.isOnChipRAM == true
+    }
+    let readOnly =
+      (sizes[.weights] ?? 0) + (sizes[.params] ?? 0) + emitted.commands.count
       + emitted.words.count * 4 + facts.tokenizer.count
     var estimate = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
     for job in emitted.decodeJobs { estimate.add(job) }

@@ -65,16 +65,29 @@ struct ModelPipeline {
 
 /// Cuts texts into token sequences for calibration and evaluation.
 enum TokenSequences {
-  /// Sequences of at most `context` tokens, `limit` in all. Texts are encoded as a whole, so a model
-  /// that starts texts with a token sees it once, at the start of every sequence.
+  /// What ends a document in text corpora.
+  static let documentEnd = "<|endoftext|>"
+
+  /// Sequences of at most `context` tokens, `limit` in all. Documents (texts separated by
+  /// `<|endoftext|>`) are sequences of their own; longer ones are cut. A model that starts texts with
+  /// a token sees it at the start of every sequence.
   static func split(
     _ text: String, tokenizer: Tokenizer, context: Int, limit: Int
   ) -> [[Int32]] {
     let bos = tokenizer.options.addsBOS ? tokenizer.options.bos.map { [$0] } ?? [] : []
-    let ids = tokenizer.encode(text, addBOS: false).prefix(limit)
     let step = max(context - bos.count, 1)
-    return stride(from: 0, to: ids.count, by: step).map { start in
-      bos + ids[start..<min(start + step, ids.count)]
-    }.filter { $0.count > 1 }
+    var sequences: [[Int32]] = []
+    var left = limit
+    for document in text.components(separatedBy: documentEnd) where left > 0 {
+      let ids = tokenizer.encode(
+        document.trimmingCharacters(in: .whitespacesAndNewlines), addBOS: false
+      ).prefix(left)
+      left -= ids.count
+      for start in stride(from: 0, to: ids.count, by: step) {
+        let sequence = bos + ids[start..<min(start + step, ids.count)]
+        if sequence.count > 1 { sequences.append(sequence) }
+      }
+    }
+    return sequences
   }
 }

@@ -57,7 +57,8 @@ struct GateFailure: Error {
 struct RootCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "swiftlet",
-    abstract: "Compiles small language models for Arm Ethos-U microcontrollers, and simulates them.",
+    abstract:
+      "Compiles small language models for Arm Ethos-U microcontrollers, and simulates them.",
     discussion: """
       From a model file to text on the simulated NPU:
 
@@ -74,6 +75,6 @@ struct RootCommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       InspectCommand.self, TokenizeCommand.self, CompileCommand.self, GenerateCommand.self,
-      SimulateCommand.self, EvaluateCommand.self, TargetsCommand.self,
+      SimulateCommand.self, DisassembleCommand.self, EvaluateCommand.self, TargetsCommand.self,
     ])
 }

@@ -151,7 +151,8 @@ public struct Operation: Sendable, Hashable {
 
   /// An operation.
   public init(
-    _ code: OpCode, _ operands: [Operand], results: [ValueID], attributes: [String: Attribute] = [:],
+    _ code: OpCode, _ operands: [Operand], results: [ValueID],
+    attributes: [String: Attribute] = [:],
     provenance: Provenance
   ) {
     self.code = code

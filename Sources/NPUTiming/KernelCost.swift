@@ -174,7 +174,7 @@ public struct KernelCostModel: Sendable {
     let column = [32: 0, 64: 1, 128: 2, 256: 3][accelerator.macs] ?? 3
     let rates: [Double]
     switch kernel.kind {
-    case .elementwise(binary: let binary, multiply: let multiply, addOrSubtract: let sum):
+    case .elementwise(let binary, let multiply, let sum):
       if multiply && kernel.ofmBits == 32 {
         rates = [3, 1.5, 0.75, 0.5]
       } else if kernel.ifmBits == 32 {

@@ -18,7 +18,9 @@ extension Step {
   /// never given to the NPU, so they are left out.
   public var cpuWrites: [ByteRange] {
     func product(_ indices: Int..., size: UInt64) -> UInt64 {
-      indices.reduce(size) { $0.multipliedReportingOverflow(by: UInt64(parameters[$1])).partialValue }
+      indices.reduce(size) {
+        $0.multipliedReportingOverflow(by: UInt64(parameters[$1])).partialValue
+      }
     }
     func width(_ index: Int) -> UInt64 { UInt64(parameters[index] / 8) }
     switch kernel {

@@ -6,15 +6,18 @@ public struct SiteStatistics: Sendable {
   public var channelMax: [Float]
   /// The sum of squares of each channel.
   public var channelSquares: [Double]
-  /// For results of `rope`: the largest magnitude in each pair of channels if the pair were turned
-  /// by each of ``turns``, pair by pair.
-  public var turnedMax: [Float] = []
+  /// For what `rope` reads: how far each pair of channels reaches in each of ``directions``
+  /// directions over a half turn, pair by pair.
+  public var support: [Float] = []
   /// How many rows were seen.
   public var rows: Int
 
-  /// The angles tried for pairs, as (cos, sin): 16 of them, over a right angle.
-  public static let turns: [SIMD2<Float>] = (0..<16).map {
-    let angle = Double($0) * Double.pi / 32
+  /// How many directions the support of a pair is known in: multiples of π / 32.
+  public static let directions = 32
+
+  /// The unit vector of a direction.
+  public static func direction(_ index: Int) -> SIMD2<Float> {
+    let angle = Double(index) * Double.pi / Double(directions)
     return SIMD2(Float(cos(angle)), Float(sin(angle)))
   }
 

@@ -4,11 +4,15 @@ import Support
 
 /// Runs token sequences through the float model and watches its values.
 public struct Calibrator {
-  private let interpreter: FloatInterpreter
+  let interpreter: FloatInterpreter
   private let function: Function
   private let sites: [Site]
   private let rows: Int
-  private let context: Int
+  let context: Int
+  /// Whether the graph can be run token by token.
+  let canDecode: Bool
+  /// Numbers in the weights of linear layers.
+  let parameters: Int
 
   /// Prepares to watch `graph`: its function `score`, or `decode` where there is none.
   public init(_ graph: Graph) throws(DiagnosticError) {
@@ -17,7 +21,12 @@ public struct Calibrator {
         "quantize.function", "the graph has neither 'score' nor 'decode' to calibrate with")
     }
     self.function = function
-    interpreter = try FloatInterpreter(graph, functions: [function.name])
+    canDecode = graph.function("decode") != nil
+    interpreter = try FloatInterpreter(graph, functions: [function.name, "decode"])
+    parameters = function.operations.reduce(0) { sum, operation in
+      guard operation.code == .linear, operation.operands.count > 1 else { return sum }
+      return sum + graph.type(of: operation.operands[1], in: function).shape.count
+    }
     sites = Site.sites(of: function)
     rows = function.inputs.first.map { function[$0].type.shape.count } ?? 1
     context = graph.states.map { $0.type.shape[1] }.min() ?? Int.max
@@ -29,7 +38,13 @@ public struct Calibrator {
   public func observe(_ sequences: [[Int32]]) throws(DiagnosticError) -> Calibration {
     var statistics = [SiteStatistics](
       repeating: SiteStatistics(channelMax: [], channelSquares: [], rows: 0), count: sites.count)
-    let isRope = sites.map { $0.code == .rope }
+    var isTurned = [Bool](repeating: false, count: sites.count)
+    for operation in function.operations where operation.code == .rope {
+      guard case .value(let id)? = operation.operands.first else { continue }
+      for (index, other) in function.operations.enumerated() where other.results.contains(id) {
+        isTurned[index] = true
+      }
+    }
     let tokens = try run(sequences) { index, numbers, n in
       let width = numbers.count / max(n, 1)
       if statistics[index].channelMax.isEmpty {
@@ -37,7 +52,7 @@ public struct Calibrator {
         statistics[index].channelSquares = [Double](repeating: 0, count: width)
       }
       statistics[index].rows += n
-      if isRope[index] { Self.turn(numbers, rows: n, into: &statistics[index].turnedMax) }
+      if isTurned[index] { Self.reach(numbers, rows: n, into: &statistics[index].support) }
       statistics[index].channelMax.withUnsafeMutableBufferPointer { largest in
         for t in 0..<n {
           for i in 0..<width { largest[i] = max(largest[i], abs(numbers[t * width + i])) }
@@ -64,20 +79,23 @@ public struct Calibrator {
     return result
   }
 
-  /// Updates the largest magnitudes of every pair at every angle.
-  private static func turn(
-    _ numbers: UnsafeBufferPointer<Float>, rows: Int, into largest: inout [Float]
+  /// Updates how far every pair reaches in every direction.
+  private static func reach(
+    _ numbers: UnsafeBufferPointer<Float>, rows: Int, into support: inout [Float]
   ) {
-    let turns = SiteStatistics.turns
+    let count = SiteStatistics.directions
+    let directions = (0..<count).map(SiteStatistics.direction)
     let pairs = numbers.count / max(rows, 1) / 2
-    if largest.isEmpty { largest = [Float](repeating: 0, count: pairs * turns.count) }
-    largest.withUnsafeMutableBufferPointer { largest in
-      for t in 0..<rows {
-        for pair in 0..<pairs {
-          let (x, y) = (numbers[(t * pairs + pair) * 2], numbers[(t * pairs + pair) * 2 + 1])
-          for (a, turn) in turns.enumerated() {
-            let reach = max(abs(x * turn.x - y * turn.y), abs(x * turn.y + y * turn.x))
-            largest[pair * turns.count + a] = max(largest[pair * turns.count + a], reach)
+    if support.isEmpty { support = [Float](repeating: 0, count: pairs * count) }
+    support.withUnsafeMutableBufferPointer { support in
+      directions.withUnsafeBufferPointer { directions in
+        for t in 0..<rows {
+          for pair in 0..<pairs {
+            let (x, y) = (numbers[(t * pairs + pair) * 2], numbers[(t * pairs + pair) * 2 + 1])
+            for d in 0..<count {
+              let along = abs(x * directions[d].x + y * directions[d].y)
+              support[pair * count + d] = max(support[pair * count + d], along)
+            }
           }
         }
       }

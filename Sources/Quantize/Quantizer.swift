@@ -5,7 +5,7 @@ import TensorCore
 
 /// Makes the integer form of a float graph (`Docs/Numerics.md`).
 public enum Quantizer {
-  /// Calibrates on token sequences and quantises.
+  /// Calibrates on token sequences and quantises. A small model's own text is added to them.
   ///
   /// - Parameters:
   ///   - graph: a float graph with `score` or `decode`.
@@ -15,7 +15,10 @@ public enum Quantizer {
   public static func quantize(
     _ graph: Graph, recipe: QuantizationRecipe, calibrationTokens sequences: [[Int32]]
   ) throws(DiagnosticError) -> Graph {
-    let calibration = try Calibrator(graph).observe(sequences)
+    let calibrator = try Calibrator(graph)
+    let own = try calibrator.generate(
+      Calibrator.affordableTokens(parameters: calibrator.parameters), from: sequences)
+    let calibration = try calibrator.observe(sequences + own)
     return try quantize(graph, recipe: recipe, calibration: calibration)
   }
 

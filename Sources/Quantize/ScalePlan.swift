@@ -53,7 +53,8 @@ struct ScalePlan {
     guard largest > 0 else {
       throw DiagnosticError("quantize.all-zero", "the model's residual stream is all zero")
     }
-    residual = largest / 0x1p26
+    // Eight times the largest sum seen still fits 32 bits.
+    residual = largest / 0x1p28
     func set(_ index: Int, _ element: ElementType, largest: Float) {
       let limit: Float = element == .int8 ? 127 : 32767
       types[sites[index]] = (element, max(largest, 1e-12) * Self.margin / limit)

@@ -10,7 +10,8 @@ public enum ResourceLocator {
     if let home = ProcessInfo.processInfo.environment["SWIFTLET_HOME"] {
       homes.append(URL(fileURLWithPath: home))
     }
-    let executable = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+    let executable =
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
       ?? CommandLine.arguments.first ?? ""
     var above = URL(fileURLWithPath: executable).resolvingSymlinksInPath()
     while above.path != "/" && !above.path.isEmpty {

@@ -15,7 +15,9 @@ enum Quantity {
   /// bytes.
   static func bytes(_ text: String) -> Bytes? {
     if let plain = integer(text) { return Int(exactly: plain).map(Bytes.init) }
-    for (suffix, factor) in [("KiB", 1024.0), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0), ("B", 1.0)]
+    for (suffix, factor) in [
+      ("KiB", 1024.0), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0), ("B", 1.0),
+    ]
     where text.hasSuffix(suffix) {
       guard let number = number(text.dropLast(suffix.count)) else { return nil }
       return Int(exactly: number * factor).map(Bytes.init)

@@ -16,7 +16,8 @@ public enum TargetLibrary {
       throw DiagnosticError(
         "target.unknown", "there is no target '\(name)'",
         notes: [
-          "known: " + files.map { $0.deletingPathExtension().lastPathComponent }
+          "known: "
+            + files.map { $0.deletingPathExtension().lastPathComponent }
             .joined(separator: ", ")
         ], wayOut: "swiftlet targets, or the path of a target file of your own")
     }

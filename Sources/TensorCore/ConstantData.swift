@@ -102,7 +102,9 @@ public struct ConstantData: Sendable {
       let length = encoding.byteCount(elements: count), bytes.count >= length
     else { return nil }
     return bytes.withBytes { raw in
-      (0..<count).map { T(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * MemoryLayout<T>.size, as: T.self)) }
+      (0..<count).map {
+        T(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * MemoryLayout<T>.size, as: T.self))
+      }
     }
   }
 }

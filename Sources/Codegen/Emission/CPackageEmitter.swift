@@ -63,7 +63,10 @@ struct CPackageEmitter {
   /// A name with nothing in it that could end a C comment.
   private func commentSafe(_ text: String) -> String {
     String(
-      text.unicodeScalars.map { $0.value < 32 || $0.value > 126 || "*/\\\"".unicodeScalars.contains($0) ? "_" : Character($0) })
+      text.unicodeScalars.map {
+        $0.value < 32 || $0.value > 126 || "*/\\\"".unicodeScalars.contains($0)
+          ? "_" : Character($0)
+      })
   }
 
   private func words(_ bytes: Int) -> Int { max((bytes + 7) / 8, 1) }

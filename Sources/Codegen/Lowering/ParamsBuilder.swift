@@ -10,7 +10,8 @@ struct ParamsBuilder {
   private(set) var bytes = 0
 
   /// The place of a constant, added at the next multiple of 16 when it is new.
-  mutating func place(_ id: ConstantID, of graph: Graph) throws(DiagnosticError) -> RegionReference {
+  mutating func place(_ id: ConstantID, of graph: Graph) throws(DiagnosticError) -> RegionReference
+  {
     if let offset = offsets[id] { return RegionReference(.params, offset) }
     let constant = graph[id]
     guard let data = constant.data, case .dense(let element) = data.encoding,
@@ -40,7 +41,8 @@ struct ParamsBuilder {
       for piece in pieces {
         piece.bytes.withBytes { raw in
           UnsafeMutableRawBufferPointer(buffer).baseAddress.map {
-            ($0 + piece.offset).copyMemory(from: raw.baseAddress ?? UnsafeRawPointer($0), byteCount: raw.count)
+            ($0 + piece.offset).copyMemory(
+              from: raw.baseAddress ?? UnsafeRawPointer($0), byteCount: raw.count)
           }
         }
       }

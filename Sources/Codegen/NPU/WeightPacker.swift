@@ -70,7 +70,8 @@ struct WeightPacker {
       progress(start, tasks.count)
       let part = Array(tasks[start..<min(start + batch, tasks.count)])
       for (task, encoded) in zip(part, encode(part, layers, records)) {
-        result.content.append(contentsOf: repeatElement(0, count: (16 - result.content.count % 16) % 16))
+        result.content.append(
+          contentsOf: repeatElement(0, count: (16 - result.content.count % 16) % 16))
         let slice = PackedSlice(
           firstChannel: task.firstChannel, channels: task.channels, offset: result.content.count,
           scaleBytes: encoded.scales.count, weightBytes: encoded.weights.count)
@@ -150,7 +151,8 @@ struct WeightPacker {
         ? FixedMultiplier(fixed15: ratio) : FixedMultiplier(fixed31: ratio)
       guard let fixed else {
         throw DiagnosticError(
-          "codegen.scale", "channel \(channel) needs a scale of \(ratio), which has no shift in 0…62",
+          "codegen.scale",
+          "channel \(channel) needs a scale of \(ratio), which has no shift in 0…62",
           at: SourceLocation(element: weight.name))
       }
       records.append(

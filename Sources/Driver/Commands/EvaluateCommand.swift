@@ -249,7 +249,9 @@ struct EvaluateCommand: ParsableCommand {
     let shownStage: Stage
     var wrong: [(TaskFile.Case, String)] = []
     func judge(_ item: TaskFile.Case, _ answer: String) {
-      func trimmed(_ text: String) -> String { text.trimmingCharacters(in: .whitespacesAndNewlines) }
+      func trimmed(_ text: String) -> String {
+        text.trimmingCharacters(in: .whitespacesAndNewlines)
+      }
       if trimmed(answer) == trimmed(item.expect) {
         right += 1
       } else if wrong.count < 5 {

@@ -8,7 +8,8 @@ import Tokenizers
 /// `swiftlet generate`.
 struct GenerateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "generate", abstract: "Runs a compiled model on the simulated NPU and streams its text.",
+    commandName: "generate",
+    abstract: "Runs a compiled model on the simulated NPU and streams its text.",
     discussion: """
       The device runtime executes the package's own steps; its NPU jobs run on the bit-exact simulator. \
       What is printed is what the part would print.

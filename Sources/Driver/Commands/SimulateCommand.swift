@@ -109,7 +109,8 @@ struct SimulateCommand: ParsableCommand {
     for operation in operations {
       print(
         String(operation.index).leftPadded(6) + Console.count(operation.cycles).leftPadded(14)
-          + "  \(operation.limiter.padding(toLength: 13, withPad: " ", startingAt: 0)) \(operation.name)")
+          + "  \(operation.limiter.padding(toLength: 13, withPad: " ", startingAt: 0)) \(operation.name)"
+      )
     }
     print("")
     print(

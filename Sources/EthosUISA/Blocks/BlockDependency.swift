@@ -114,20 +114,19 @@ public enum BlockDependency {
     }
     let limit = accelerator.product.outstanding.blockDependency
     guard let output = previous.output else { return limit }
-    guard
-      let input = next.inputs.first(where: {
-        $0.region == output.region && $0.base == output.base
-      })
-    else { return next.inputs.contains { $0.overlaps(output) } ? 0 : limit }
-    guard input.shape == output.shape else { return 0 }
-    // Another input that overlaps elsewhere.
-    if next.inputs.contains(where: { $0 != input && $0.overlaps(output) }) { return 0 }
-    return overlap(previous, next, limit)
+    let sharing = next.inputs.filter { $0.overlaps(output) }
+    guard let input = sharing.first else { return limit }
+    // A second input that overlaps has to be the same map.
+    guard sharing.allSatisfy({ $0 == input }) else { return 0 }
+    if let offset = input.offset(ofSlice: output) {
+      return overlap(previous, next, limit, outputOffset: offset)
+    }
+    return 0
   }
 
   /// Compares the last output blocks with the first input blocks.
   private static func overlap(
-    _ previous: KernelFootprint, _ next: KernelFootprint, _ limit: Int
+    _ previous: KernelFootprint, _ next: KernelFootprint, _ limit: Int, outputOffset: BlockShape
   ) -> Int {
     let outputs = Jobs(area: previous.operation.ofm, block: previous.block)
     let operation = next.operation
@@ -139,7 +138,8 @@ public enum BlockDependency {
     let available = min(limit, outputs.count, inputs.count)
     for distance in 0..<available {
       for first in 0...distance {
-        if inputs[first].overlaps(outputs[outputs.count - 1 - (distance - first)]) {
+        let last = outputs[outputs.count - 1 - (distance - first)]
+        if inputs[first].overlaps(last.moved(by: outputOffset)) {
           return distance
         }
       }
@@ -183,6 +183,14 @@ struct Jobs {
     let height: Range<Int>
     let width: Range<Int>
     let depth: Range<Int>
+
+    /// The box in the coordinates of a larger map.
+    func moved(by offset: BlockShape) -> Box {
+      Box(
+        height: height.lowerBound + offset.height..<height.upperBound + offset.height,
+        width: width.lowerBound + offset.width..<width.upperBound + offset.width,
+        depth: depth.lowerBound + offset.depth..<depth.upperBound + offset.depth)
+    }
 
     /// Whether an element is in both.
     func overlaps(_ other: Box) -> Bool {

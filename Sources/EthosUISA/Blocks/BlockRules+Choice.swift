@@ -73,12 +73,13 @@ extension BlockRules {
       whole: ceilDivide(ofm.height, block.height) * ceilDivide(ofm.width, block.width)
     )
     let along = operation.keepsDepth ? 1 : ceilDivide(ofm.depth, block.depth)
-    var inputs =
-      Double(ifm.height * ifm.width * operation.ifm.depth * passes * along) * across.real
-    inputs *= Double(operation.ifmBits) / 8
+    // Floating point, because hostile registers overflow integers here.
+    let input = Double(ifm.height * ifm.width) * Double(operation.ifm.depth)
+    let inputs =
+      input * Double(passes * along) * across.real * Double(operation.ifmBits) / 8
     var weights = 0.0
     if operation.kind == .convolution || operation.kind == .depthwise {
-      weights = Double(kernel.height * kernel.width * operation.ifm.depth * across.whole)
+      weights = Double(kernel.height * kernel.width) * Double(operation.ifm.depth * across.whole)
       if operation.kind == .convolution { weights *= Double(ofm.depth) }
     }
     let cost = (inputs + weights) / Double(max(1, ofm.elements))

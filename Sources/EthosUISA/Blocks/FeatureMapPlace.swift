@@ -10,16 +10,71 @@ public struct FeatureMapPlace: Sendable, Hashable {
   public var shape: BlockShape
   /// U85: whether it is in a chaining buffer instead of memory.
   public var isChained: Bool
+  /// How elements follow each other; nil when it is in several tiles or unknown.
+  public var layout: Layout?
+
+  /// Byte distances of a map in one tile.
+  public struct Layout: Sendable, Hashable {
+    /// Between rows, columns, and bricks of sixteen channels.
+    public let strides: BlockShape
+    /// Whether it is in bricks (NHCWB16).
+    public let isBlocked: Bool
+    /// Bytes of an element.
+    public let elementBytes: Int
+
+    /// A layout from its parts; `strides.depth` counts for bricks alone.
+    public init(strides: BlockShape, isBlocked: Bool, elementBytes: Int) {
+      self.strides = strides
+      self.isBlocked = isBlocked
+      self.elementBytes = elementBytes
+    }
+
+    /// The row, column and channel of the element at `offset` bytes from the first; nil when there
+    /// is none or strides are not positive.
+    func position(of offset: Int) -> BlockShape? {
+      let width = isBlocked ? 16 * elementBytes : strides.width
+      guard offset >= 0, strides.height > 0, width > 0, !isBlocked || strides.depth > 0 else {
+        return nil
+      }
+      var rest = offset % strides.height
+      var channel = 0
+      if isBlocked {
+        channel = rest / strides.depth * 16
+        rest %= strides.depth
+      }
+      let column = rest / width
+      rest %= width
+      guard rest % elementBytes == 0 else { return nil }
+      return BlockShape(offset / strides.height, column, channel + rest / elementBytes)
+    }
+  }
 
   /// A map in memory.
   public init(
-    region: Int, base: Int, bytes: Range<Int>, shape: BlockShape, isChained: Bool = false
+    region: Int, base: Int, bytes: Range<Int>, shape: BlockShape, isChained: Bool = false,
+    layout: Layout? = nil
   ) {
     self.region = region
     self.base = base
     self.bytes = bytes
     self.shape = shape
     self.isChained = isChained
+    self.layout = layout
+  }
+
+  /// Where `part` starts inside this map, when it is a slice of it; zero for the map itself.
+  ///
+  /// Without layouts only equal maps are recognised.
+  func offset(ofSlice part: FeatureMapPlace) -> BlockShape? {
+    guard region == part.region, isChained == part.isChained else { return nil }
+    if base == part.base, shape == part.shape { return BlockShape(0, 0, 0) }
+    guard let layout, layout == part.layout,
+      let start = layout.position(of: part.base &- base),
+      start.height + part.shape.height <= shape.height,
+      start.width + part.shape.width <= shape.width,
+      start.depth + part.shape.depth <= shape.depth
+    else { return nil }
+    return start
   }
 
   /// Whether both may touch the same byte.
@@ -78,7 +133,8 @@ extension RegisterFile {
     let element = bits / 8
     var low = Int.max
     var high = Int.min
-    for (tileBase, height, width) in tiles(map, shape: shape) {
+    let tiles = tiles(map, shape: shape)
+    for (tileBase, height, width) in tiles {
       // 40-bit strides times 16-bit sizes fit 64 bits; hostile registers only make ranges wide.
       var spans = [(height - 1) &* strideY, (width - 1) &* strideX]
       var innermost = shape.depth * element
@@ -91,7 +147,12 @@ extension RegisterFile {
       high = max(high, tileBase &+ spans.reduce(0) { $0 &+ max(0, $1) } &+ innermost)
     }
     guard low < high else { return nil }
-    return FeatureMapPlace(region: region, base: base, bytes: low..<high, shape: shape)
+    let layout = FeatureMapPlace.Layout(
+      strides: BlockShape(strideY, strideX, isBlocked == 1 ? strideC : 0),
+      isBlocked: isBlocked == 1, elementBytes: element)
+    return FeatureMapPlace(
+      region: region, base: base, bytes: low..<high, shape: shape,
+      layout: tiles.count == 1 ? layout : nil)
   }
 
   /// Base, height and width of every tile that a map of the given shape reaches.

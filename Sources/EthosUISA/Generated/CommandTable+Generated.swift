@@ -149,7 +149,7 @@ enum CommandTable {
       .setIFMRegion, [.u55], words: 1, number: 271, ignored: 0x0,
       fields: [
         FieldLayout(.region, 16, 3),
-        FieldLayout(.customDMACs, 31, 1, enumeration: .customDMACs),
+        FieldLayout(.customDMACS, 31, 1, enumeration: .customDMACS),
       ]),
     CommandLayout(
       .setIFMRegion, [.u65, .u85], words: 1, number: 271, ignored: 0x0,
@@ -245,7 +245,7 @@ enum CommandTable {
       .setOFMRegion, [.u55], words: 1, number: 287, ignored: 0x0,
       fields: [
         FieldLayout(.region, 16, 3),
-        FieldLayout(.customDMACs, 31, 1, enumeration: .customDMACs),
+        FieldLayout(.customDMACS, 31, 1, enumeration: .customDMACS),
       ]),
     CommandLayout(
       .setOFMRegion, [.u65, .u85], words: 1, number: 287, ignored: 0x0,
@@ -319,7 +319,7 @@ enum CommandTable {
       .setWeightRegion, [.u55], words: 1, number: 296, ignored: 0x0,
       fields: [
         FieldLayout(.region, 16, 3),
-        FieldLayout(.customDMACs, 31, 1, enumeration: .customDMACs),
+        FieldLayout(.customDMACS, 31, 1, enumeration: .customDMACS),
       ]),
     CommandLayout(
       .setWeightRegion, [.u65, .u85], words: 1, number: 296, ignored: 0x0,
@@ -330,7 +330,7 @@ enum CommandTable {
       .setScaleRegion, [.u55], words: 1, number: 297, ignored: 0x0,
       fields: [
         FieldLayout(.region, 16, 3),
-        FieldLayout(.customDMACs, 31, 1, enumeration: .customDMACs),
+        FieldLayout(.customDMACS, 31, 1, enumeration: .customDMACS),
       ]),
     CommandLayout(
       .setScaleRegion, [.u65, .u85], words: 1, number: 297, ignored: 0x0,
@@ -384,7 +384,7 @@ enum CommandTable {
         FieldLayout(.region, 16, 3),
         FieldLayout(.regionMode, 24, 1, enumeration: .dmaRegionMode),
         FieldLayout(.strideMode, 25, 2, enumeration: .dmaStrideMode),
-        FieldLayout(.customDMACs, 31, 1, enumeration: .customDMACs),
+        FieldLayout(.customDMACS, 31, 1, enumeration: .customDMACS),
       ]),
     CommandLayout(
       .setDMA0SrcRegion, [.u65], words: 1, number: 304, ignored: 0x0,
@@ -407,7 +407,7 @@ enum CommandTable {
         FieldLayout(.region, 16, 3),
         FieldLayout(.regionMode, 24, 1, enumeration: .dmaRegionMode),
         FieldLayout(.strideMode, 25, 2, enumeration: .dmaStrideMode),
-        FieldLayout(.customDMACs, 31, 1, enumeration: .customDMACs),
+        FieldLayout(.customDMACS, 31, 1, enumeration: .customDMACS),
       ]),
     CommandLayout(
       .setDMA0DstRegion, [.u65], words: 1, number: 305, ignored: 0x0,

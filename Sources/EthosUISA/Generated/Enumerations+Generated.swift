@@ -37,7 +37,7 @@ public enum EnumerationID: UInt8, Sendable, Hashable, CaseIterable {
   /// `custom_dma`.
   case customDMA
   /// `custom_dma_cs`.
-  case customDMACs
+  case customDMACS
   /// `dma_fault_src`.
   case dmaFaultSrc
   /// `dma_idx_mode`.
@@ -448,13 +448,13 @@ public enum ISA {
   }
 
   /// `custom_dma_cs` of Arm's register description.
-  public enum CustomDMACs: UInt8, Enumeration {
+  public enum CustomDMACS: UInt8, Enumeration {
     /// `DISABLE`: U55 0.
     case disable
     /// `ENABLE`: U55 1.
     case enable
     /// Its place in the tables.
-    public static var id: EnumerationID { .customDMACs }
+    public static var id: EnumerationID { .customDMACS }
   }
 
   /// `dma_fault_src` of Arm's register description.

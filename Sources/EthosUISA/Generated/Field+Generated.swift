@@ -49,7 +49,7 @@ public enum Field: UInt8, Sendable, Hashable, CaseIterable {
   /// `region` of `SET_IFM_REGION` and 7 more.
   case region
   /// `custom_dma_cs` of `SET_IFM_REGION` and 5 more.
-  case customDMACs
+  case customDMACS
   /// `activation_reverse` of `SET_OFM_PRECISION`.
   case activationReverse
   /// `activation_transpose` of `SET_OFM_PRECISION`.

@@ -181,11 +181,11 @@ extension StreamBuilder {
 
   /// Writes `NPU_SET_IFM_REGION` (U55, U65, U85): region (3 bits), custom_dma_cs (enumeration).
   public mutating func setIFMRegion(
-    region: Int, customDMACs: ISA.CustomDMACs? = nil
+    region: Int, customDMACS: ISA.CustomDMACS? = nil
   ) throws(EncodeError) {
     var values = try CommandValues(.setIFMRegion, on: product)
     try values.put(.region, region)
-    try values.put(.customDMACs, customDMACs)
+    try values.put(.customDMACS, customDMACS)
     append(values)
   }
 
@@ -284,11 +284,11 @@ extension StreamBuilder {
 
   /// Writes `NPU_SET_OFM_REGION` (U55, U65, U85): region (3 bits), custom_dma_cs (enumeration).
   public mutating func setOFMRegion(
-    region: Int, customDMACs: ISA.CustomDMACs? = nil
+    region: Int, customDMACS: ISA.CustomDMACS? = nil
   ) throws(EncodeError) {
     var values = try CommandValues(.setOFMRegion, on: product)
     try values.put(.region, region)
-    try values.put(.customDMACs, customDMACs)
+    try values.put(.customDMACS, customDMACS)
     append(values)
   }
 
@@ -380,21 +380,21 @@ extension StreamBuilder {
 
   /// Writes `NPU_SET_WEIGHT_REGION` (U55, U65, U85): region (3 bits), custom_dma_cs (enumeration).
   public mutating func setWeightRegion(
-    region: Int, customDMACs: ISA.CustomDMACs? = nil
+    region: Int, customDMACS: ISA.CustomDMACS? = nil
   ) throws(EncodeError) {
     var values = try CommandValues(.setWeightRegion, on: product)
     try values.put(.region, region)
-    try values.put(.customDMACs, customDMACs)
+    try values.put(.customDMACS, customDMACS)
     append(values)
   }
 
   /// Writes `NPU_SET_SCALE_REGION` (U55, U65, U85): region (3 bits), custom_dma_cs (enumeration).
   public mutating func setScaleRegion(
-    region: Int, customDMACs: ISA.CustomDMACs? = nil
+    region: Int, customDMACS: ISA.CustomDMACS? = nil
   ) throws(EncodeError) {
     var values = try CommandValues(.setScaleRegion, on: product)
     try values.put(.region, region)
-    try values.put(.customDMACs, customDMACs)
+    try values.put(.customDMACS, customDMACS)
     append(values)
   }
 
@@ -455,14 +455,14 @@ extension StreamBuilder {
     region: Int,
     regionMode: ISA.DMARegionMode,
     strideMode: ISA.DMAStrideMode,
-    customDMACs: ISA.CustomDMACs? = nil,
+    customDMACS: ISA.CustomDMACS? = nil,
     idxMode: ISA.DMAIdxMode? = nil
   ) throws(EncodeError) {
     var values = try CommandValues(.setDMA0SrcRegion, on: product)
     try values.put(.region, region)
     try values.put(.regionMode, regionMode)
     try values.put(.strideMode, strideMode)
-    try values.put(.customDMACs, customDMACs)
+    try values.put(.customDMACS, customDMACS)
     try values.put(.idxMode, idxMode)
     append(values)
   }
@@ -472,14 +472,14 @@ extension StreamBuilder {
     region: Int,
     regionMode: ISA.DMARegionMode,
     strideMode: ISA.DMAStrideMode? = nil,
-    customDMACs: ISA.CustomDMACs? = nil,
+    customDMACS: ISA.CustomDMACS? = nil,
     idxMode: ISA.DMAIdxMode? = nil
   ) throws(EncodeError) {
     var values = try CommandValues(.setDMA0DstRegion, on: product)
     try values.put(.region, region)
     try values.put(.regionMode, regionMode)
     try values.put(.strideMode, strideMode)
-    try values.put(.customDMACs, customDMACs)
+    try values.put(.customDMACS, customDMACS)
     try values.put(.idxMode, idxMode)
     append(values)
   }

@@ -25,6 +25,13 @@ public struct StreamError: Error, Sendable, Hashable, CustomStringConvertible {
   /// What is wrong.
   public let reason: Reason
 
+  /// An error at a place.
+  public init(commandIndex: Int, byteOffset: Int, reason: Reason) {
+    self.commandIndex = commandIndex
+    self.byteOffset = byteOffset
+    self.reason = reason
+  }
+
   /// One line with the place.
   public var description: String {
     "command \(commandIndex) at byte \(byteOffset): " + reasonText

@@ -1,0 +1,55 @@
+import Foundation
+import GraphIR
+import Reference
+import Support
+
+extension Calibrator {
+  /// Tokens worth generating for a model of this size: a small model writes thousands of its own
+  /// in a fraction of a second, a large one is better served by text.
+  static func affordableTokens(parameters: Int) -> Int {
+    let tokens = min(2048, 1_000_000_000 / max(parameters, 1))
+    return tokens >= 256 ? tokens : 0
+  }
+
+  /// Sequences the model writes itself: sampled at temperature 1 from its own predictions, each
+  /// from the first token of one of `sequences`. What a small model will see at run time is mostly
+  /// what it says, so its own text covers ranges that a stranger's text does not reach.
+  ///
+  /// - Parameters:
+  ///   - count: tokens in all; no sequence is longer than the context.
+  ///   - seed: the seed of the draws.
+  func generate(
+    _ count: Int, from sequences: [[Int32]], seed: UInt64 = 1
+  ) throws(DiagnosticError) -> [[Int32]] {
+    let starts = sequences.compactMap(\.first)
+    guard !starts.isEmpty, canDecode else { return [] }
+    var random = SplitMix64(seed: seed)
+    var result: [[Int32]] = []
+    var left = count
+    let length = min(context, 256)
+    while left >= length {
+      var state = interpreter.makeState()
+      var ids = [starts[result.count % starts.count]]
+      while ids.count < length {
+        let logits = try interpreter.run(
+          "decode", ids: [ids[ids.count - 1]], position: ids.count - 1, state: &state)
+        ids.append(Self.sample(logits, &random))
+      }
+      left -= length
+      result.append(ids)
+    }
+    return result
+  }
+
+  /// Draws a token in proportion to `exp(logit)`.
+  private static func sample(_ logits: [Float], _ random: inout SplitMix64) -> Int32 {
+    let top = logits.max() ?? 0
+    let weights = logits.map { expf($0 - top) }
+    var left = Float(random.uniform()) * weights.reduce(0, +)
+    for (index, weight) in weights.enumerated() {
+      left -= weight
+      if left < 0 { return Int32(index) }
+    }
+    return Int32(max(weights.count - 1, 0))
+  }
+}
