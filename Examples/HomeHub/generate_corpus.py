@@ -561,6 +561,13 @@ class Draw:
             ["hour", "hour", "oclock", "half", "quarter past", "quarter to", "minutes", "digits",
              "digits", "part", "part", "half part", "noon"])
         hour = rng.randint(1, 12)
+        if self.wide and rng.random() < 0.25:  # a training-only form that shows how "to" counts back
+            minute = rng.randint(2, 29)
+            unit = rng.choice(["", "", " minutes"])
+            if rng.random() < 0.5:
+                return f"{words(minute)}{unit} past {words(hour)}", f"{hour:02}:{minute:02}"
+            before = hour - 1 if hour > 1 else 12
+            return f"{words(minute)}{unit} to {words(hour)}", f"{before:02}:{60 - minute:02}"
         self.combine("clock", form, hour)
         said = words(hour) if rng.random() < 0.75 else str(hour)
         if form == "noon":

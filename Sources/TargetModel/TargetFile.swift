@@ -20,6 +20,9 @@ public enum TargetFile {
         "target.too-large", "has \(text.utf8.count) bytes, more than \(byteLimit)",
         at: SourceLocation(file: file))
     }
+    var reader = TargetReader(file: file)
+    reader.rejectAliases(text)
+    if !reader.problems.isEmpty { throw DiagnosticError(reader.problems) }
     let root: Node
     do {
       let parser = try Parser(yaml: text)
@@ -33,8 +36,6 @@ public enum TargetFile {
       throw DiagnosticError(
         "target.yaml", "is not YAML: \(error)", at: SourceLocation(file: file))
     }
-    var reader = TargetReader(file: file)
-    if text.contains("&") || text.contains("*") { reader.rejectAliases(text) }
     let target = reader.target(root)
     if !reader.problems.isEmpty { throw DiagnosticError(reader.problems) }
     guard let target else {

@@ -18,28 +18,38 @@ struct TargetReader {
         at: SourceLocation(file: file, line: mark?.line, column: mark?.column), wayOut: wayOut))
   }
 
-  /// Aliases would let a small file stand for a huge one; a target has no use for them.
+  /// Reports the first anchor or alias of a text that has not been parsed yet.
+  ///
+  /// Aliases let a small file stand for a huge one, and the parser already expands them, so this
+  /// looks at the bare text: `&` or `*` with a name behind it and no letter or digit before it.
+  /// Quotes and comments are not exempt, because telling them apart takes the parser.
   mutating func rejectAliases(_ text: String) {
-    for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
-    {
-      var quote: Character?
-      var previous: Character = " "
-      for (column, character) in line.enumerated() {
-        if let open = quote {
-          if character == open { quote = nil }
-        } else if character == "#" && previous == " " {
-          break
-        } else if character == "\"" || character == "'" {
-          quote = character
-        } else if (character == "&" || character == "*") && " :-[,{".contains(previous) {
-          problems.append(
-            Diagnostic(
-              "target.alias", "anchors and aliases are not allowed",
-              at: SourceLocation(file: file, line: number + 1, column: column + 1)))
-          return
-        }
-        previous = character
+    func isWord(_ byte: UInt8) -> Bool {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+        true
+      default: false
       }
+    }
+    let bytes = Array(text.utf8)
+    var line = 1
+    var lineStart = 0
+    for (at, byte) in bytes.enumerated() {
+      if byte == UInt8(ascii: "\n") {
+        line += 1
+        lineStart = at + 1
+      }
+      guard byte == UInt8(ascii: "&") || byte == UInt8(ascii: "*") else { continue }
+      guard at + 1 < bytes.count, isWord(bytes[at + 1]) else { continue }
+      // "-" may end a list mark such as "- *a", never directly precede an alias in one word.
+      if at > 0, isWord(bytes[at - 1]) { continue }
+      problems.append(
+        Diagnostic(
+          "target.alias", "anchors and aliases are not allowed",
+          at: SourceLocation(file: file, line: line, column: at - lineStart + 1),
+          wayOut: "write the value out; a word in a comment or text may not start with & or *"))
+      return
     }
   }
 

@@ -113,6 +113,25 @@ func mistakesAreLocated(
   #expect(!problems(String(repeating: "[", count: 5000)).isEmpty)
 }
 
+/// A file of half a kilobyte that would expand to billions of nodes is refused before it is parsed,
+/// also behind an apostrophe, a `#` inside quotes, or as a key.
+@Test(arguments: ["*z: 1", "[don't, *z]", "{k: \"x # y\", l: *z}", "? *z\n: 1"])
+func expandingFilesAreRefusedUnparsed(_ use: String) {
+  var bomb = "a: &a [x, x, x, x, x, x, x, x]\n"
+  for (name, before) in zip("bcdefghijklm", "abcdefghijkl") {
+    let references = Array(repeating: "*\(before)", count: 8).joined(separator: ", ")
+    bomb += "\(name): &\(name) [\(references)]\n"
+  }
+  let found = problems(bomb.replacing("&m", with: "&z") + use + "\n")
+  #expect(found.map(\.code) == ["target.alias"])
+  #expect(found.first?.location?.line == 1 && found.first?.location?.column == 4)
+  #expect(problems(use).contains { $0.code == "target.alias" })
+}
+
+@Test func anAmpersandInsideAWordIsText() {
+  #expect(problems(sound.replacing("a board", with: "R&D board, 2*3 & more")).isEmpty)
+}
+
 /// Random damage never traps, and what loads is a target that could exist.
 @Test func damagedFilesNeverTrap() {
   var random = SplitMix64(seed: 7)
