@@ -48,8 +48,11 @@ unit-test:
 	$(SWIFT) build $(TEST_FLAGS) --build-tests
 	$(SWIFT) test $(TEST_FLAGS) --skip-build
 
-c-test: build
-	Tests/Firmware/run_all.sh $(SWIFTLET)
+c-test: unit-test
+	Tests/Firmware/run_all.sh .build-test/release/swiftlet
+
+bench: build $(VENV)/.ready
+	Tests/Benchmarks/figures.sh $(SWIFTLET) $(VENV)/bin/python
 
 clean:
 	rm -rf .build .build-test $(VENV) out
