@@ -17,7 +17,7 @@ def main():
     for path in sorted(pathlib.Path(sys.argv[1]).glob("*.weights")):
         weights = np.frombuffer(path.read_bytes(), "<i2")
         stream = path.with_suffix(".stream").read_bytes()
-        decoded = np.frombuffer(bytes(mlw_codec.decode(bytearray(stream))), "<i2")
+        decoded = np.array(mlw_codec.decode(bytearray(stream)), "<i2")
         if not np.array_equal(decoded[: len(weights)], weights) or len(decoded) != len(weights):
             sys.exit(f"{path.stem}: Arm's decoder gives other weights")
         arm = mlw_codec.encode(weights.tolist())
