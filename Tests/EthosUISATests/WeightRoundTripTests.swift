@@ -14,9 +14,11 @@ private func randomWeights(_ count: Int, _ random: inout SplitMix64) -> [Int16] 
 }
 
 private func roundTrip(_ weights: [Int16]) throws {
-  for profile in EncoderProfile.allCases {
+  for (profile, effort) in [
+    (EncoderProfile.full, EncoderEffort.thorough), (.full, .quick), (.conservative, .thorough),
+  ] {
     let stream = weights.withUnsafeBufferPointer {
-      StandardWeightEncoder.encode($0, profile: profile)
+      StandardWeightEncoder.encode($0, profile: profile, effort: effort)
     }
     #expect(stream.count % 16 == 0)
     #expect(try StandardWeightDecoder.decode(stream, limit: weights.count) == weights)

@@ -36,8 +36,8 @@ extension ArmPlanner {
       cost &+= SIMD16<Int32>(repeating: 40).replacing(with: bits, where: possible)
       since.replace(with: Int32(truncatingIfNeeded: i &+ 1), where: .!possible)
       before = possible
-      let key = SIMD16<Int32>(repeating: Int32.max)
-        .replacing(with: cost &<< 4 | lanes, where: possible).min()
+      let key = leastLane(
+        SIMD16<Int32>(repeating: Int32.max).replacing(with: cost &<< 4 | lanes, where: possible))
       let best = Int(key & 15)
       if current < 0 || !possible[current]
         || (best != current && cost[best] &+ 40 < currentCost)

@@ -58,10 +58,10 @@ extension ArmPlanner {
     let steps = [Step](unsafeUninitializedCapacity: codes.count) { steps, count in
       for i in codes.indices {
         // Costs are kept relative to the best, so they never overflow.
-        let best = (cost &<< 4 | lanes).min()
+        let best = leastLane(cost &<< 4 | lanes)
         cost &-= SIMD16(repeating: best &>> 4)
         let entered = change .< cost
-        let marks = SIMD16<Int32>.zero.replacing(with: flags, where: entered).wrappedSum()
+        let marks = laneSum(SIMD16<Int32>.zero.replacing(with: flags, where: entered))
         cost = cost.replacing(with: change, where: entered) &+ table[Int(codes[i])]
         steps[i] = Step(
           entered: UInt16(truncatingIfNeeded: marks), from: UInt8(truncatingIfNeeded: best & 15))

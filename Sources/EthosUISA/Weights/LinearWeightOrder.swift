@@ -66,7 +66,7 @@ public struct LinearWeightOrder: Sendable, Hashable {
   public func encode(_ weights: UnsafeBufferPointer<Int8>, outputs: Int) -> [UInt8] {
     withUnsafeTemporaryAllocation(of: Int16.self, capacity: paddedCount(outputs: outputs)) {
       reorder(weights, outputs: outputs, into: $0)
-      return StandardWeightEncoder.encode(UnsafeBufferPointer($0))
+      return StandardWeightEncoder.encode(UnsafeBufferPointer($0), effort: .quick)
     }
   }
 }

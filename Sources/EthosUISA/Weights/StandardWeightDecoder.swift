@@ -1,6 +1,6 @@
 /// Decodes streams of the standard weight decoder (SWD), the format of `StandardWeightEncoder`.
 ///
-/// Facts: Arm's Vela and its reference decoder, as collected in Docs/WeightStreams. Any bytes are
+/// Facts: Arm's Vela and its reference decoder. Any bytes are
 /// safe to decode: every field is checked, and the output is never larger than the caller's buffer,
 /// although a few bytes can stand for very long runs of zeros.
 public enum StandardWeightDecoder {

@@ -7,9 +7,11 @@
 public enum StandardWeightEncoder {
   /// Encodes `weights`, in the order the hardware reads them, each −255…255. Never empty.
   ///
-  /// Returns a stream whose size is a multiple of 16 bytes.
+  /// Returns a stream whose size is a multiple of 16 bytes. The conservative profile is always
+  /// thorough.
   public static func encode(
-    _ weights: UnsafeBufferPointer<Int16>, profile: EncoderProfile = .full
+    _ weights: UnsafeBufferPointer<Int16>, profile: EncoderProfile = .full,
+    effort: EncoderEffort = .thorough
   ) -> [UInt8] {
     precondition(!weights.isEmpty, "a stream cannot be empty")
     var best: [UInt8]?
@@ -20,7 +22,8 @@ public enum StandardWeightEncoder {
       let stream = write(sections, bits: bits)
       if stream.count < best?.count ?? Int.max { best = stream }
     }
-    let classic = ArmPlanner.classic(weights)
+    let isQuick = effort == .quick && profile == .full
+    let classic = isQuick ? [] : ArmPlanner.classic(weights)
     if profile == .full {
       let whole = ownPlan(weights)
       let pieces = cut(weights, at: Array(stride(from: 0, to: weights.count, by: 131_072)))
@@ -48,8 +51,10 @@ public enum StandardWeightEncoder {
           })
       }
     }
-    consider(classic)
-    consider(ArmPlanner.regor(weights))
+    if !isQuick {
+      consider(classic)
+      consider(ArmPlanner.regor(weights))
+    }
     return best ?? []
   }
 

@@ -7,20 +7,20 @@ public enum WeightStream {
   /// Encodes one stream of a slice of int8 weights. Empty when no channel falls to the stream.
   public static func encode(
     _ weights: UnsafeBufferPointer<Int8>, geometry: WeightGeometry, stream: Int = 0,
-    profile: EncoderProfile = .full
+    profile: EncoderProfile = .full, effort: EncoderEffort = .thorough
   ) throws(WeightStreamError) -> [UInt8] {
-    try finish(try order(weights, geometry, stream), geometry, profile)
+    try finish(try order(weights, geometry, stream), geometry, profile, effort)
   }
 
   /// Encodes one stream of a slice of int16 weights, which are −255…255.
   public static func encode(
     _ weights: UnsafeBufferPointer<Int16>, geometry: WeightGeometry, stream: Int = 0,
-    profile: EncoderProfile = .full
+    profile: EncoderProfile = .full, effort: EncoderEffort = .thorough
   ) throws(WeightStreamError) -> [UInt8] {
     for weight in weights where weight < -255 || weight > 255 {
       throw WeightStreamError(.weightOutOfRange(Int(weight)))
     }
-    return try finish(try order(weights, geometry, stream), geometry, profile)
+    return try finish(try order(weights, geometry, stream), geometry, profile, effort)
   }
 
   /// The weights of one stream in the order the hardware reads them, before they are coded.
@@ -88,13 +88,14 @@ public enum WeightStream {
   }
 
   private static func finish(
-    _ padded: [Int16], _ geometry: WeightGeometry, _ profile: EncoderProfile
+    _ padded: [Int16], _ geometry: WeightGeometry, _ profile: EncoderProfile,
+    _ effort: EncoderEffort
   ) throws(WeightStreamError) -> [UInt8] {
     if padded.isEmpty { return [] }
     if geometry.isSparse { try checkSparsity(padded) }
     return try padded.withUnsafeBufferPointer { (padded) throws(WeightStreamError) -> [UInt8] in
       switch geometry.format {
-      case .standard: StandardWeightEncoder.encode(padded, profile: profile)
+      case .standard: StandardWeightEncoder.encode(padded, profile: profile, effort: effort)
       case .fast: try FastWeightCodec.encode(padded, forceRaw: geometry.isSparse)
       }
     }
