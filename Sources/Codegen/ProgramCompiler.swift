@@ -279,7 +279,20 @@ public struct ProgramCompiler {
       report: Manifest.Report(
         sramPeakBytes: onChip.reduce(0) { $0 + $1.bytes }, flashBytes: readOnly,
         weightStreamBytes: packed.streamBytes, weightCount: packed.weightCount,
-        transposes: 0, cpuOps: emitted.decodeKernels.count, decodeCycles: estimate.cycles,
+        transposes: decode.function.operations.count { $0.code.onlyMovesData },
+        cpuOps: emitted.decodeKernels.count, decodeCycles: estimate.cycles,
         decodeCPUCycles: cpuCycles, decodeBoundCycles: estimate.bound))
+  }
+}
+
+extension OpCode {
+  /// Whether the operation computes nothing and only reorders or copies its operand: what a report
+  /// counts as a transpose. The importers build none; a new operation has to say here what it is.
+  fileprivate var onlyMovesData: Bool {
+    switch self {
+    case .embedding, .rmsNorm, .layerNorm, .linear, .rope, .kvWrite, .attention, .silu, .gelu, .lut,
+      .mul, .add:
+      false
+    }
   }
 }
