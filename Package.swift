@@ -47,7 +47,7 @@ let package = Package(
     module(
       "Session",
       ["ProgramFormat", "NPUSim", "NPUTiming", "DeviceRuntime", "Tokenizers", "TargetModel"]),
-    module("Analysis", ["Session", "Reference", "Quantize"]),
+    module("Analysis", ["Session", "ProgramFormat", "EthosUISA", "Reference", "Quantize"]),
     module(
       "Driver",
       [
@@ -63,6 +63,7 @@ let package = Package(
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
     tests("Codegen", ["Tiling"]),
     tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]),
+    tests("Analysis", ["Codegen", "Importers", "TargetModel"]),
     tests("Driver"),
     tests("DeviceRuntime", ["Tokenizers"]),
   ],

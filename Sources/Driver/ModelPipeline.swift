@@ -16,15 +16,40 @@ struct ModelPipeline {
   /// Draws nothing when set.
   var quiet = false
 
-  /// Imports and quantises a model.
+  /// Imports a model and holds its graph to the rules of the representation.
+  func imported(
+    _ path: String, _ options: ImportOptions
+  ) throws(DiagnosticError) -> ImportedModel {
+    let model = try ModelImporter.load(path, options)
+    try Self.verify(model.graph, after: "importing \(path)")
+    return model
+  }
+
+  /// Throws what is wrong with a graph: code `verify.RULE`, the function and operation, and the stage
+  /// that made the graph.
+  static func verify(_ graph: Graph, after stage: String) throws(DiagnosticError) {
+    let problems = Verifier.problems(in: graph)
+    guard !problems.isEmpty else { return }
+    throw DiagnosticError(
+      problems.map {
+        var problem = $0
+        problem.notes.append("found after \(stage): a mistake of the tool, not of the model")
+        return problem
+      })
+  }
+
+  /// Quantises a model; the graph is verified before and after.
   func quantised(
     _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?
   ) throws(DiagnosticError) -> Graph {
     let sequences = try calibrationSequences(model, text: calibration)
     let bar = ProgressBar("quantising", quiet: quiet)
     defer { bar.finish() }
-    return try Quantizer.quantize(
+    try Self.verify(model.graph, after: "importing \(model.name)")
+    let graph = try Quantizer.quantize(
       model.graph, recipe: recipe, calibrationTokens: sequences)
+    try Self.verify(graph, after: "quantising \(model.name) to \(recipe.name)")
+    return graph
   }
 
   /// Token sequences to calibrate with: the given text, else our own.

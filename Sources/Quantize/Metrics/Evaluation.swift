@@ -52,7 +52,7 @@ public enum Evaluation {
         let end = min(position + model.batch, length)
         let logits = try model.logits(Array(sequence[position..<end]), at: position)
         for t in position..<end where t + 1 < length && t >= skip {
-          let row = Distribution(logits, row: t - position, width: model.vocabulary)
+          let row = LogitDistribution(logits, row: t - position, width: model.vocabulary)
           score.total -= row.logProbability(Int(sequence[t + 1]))
           score.tokens += 1
         }
@@ -81,8 +81,8 @@ public enum Evaluation {
         let truth = try reference.logits(ids, at: position)
         let judged = try model.logits(ids, at: position)
         for t in position..<end where t + 1 < length {
-          let p = Distribution(truth, row: t - position, width: reference.vocabulary)
-          let q = Distribution(judged, row: t - position, width: model.vocabulary)
+          let p = LogitDistribution(truth, row: t - position, width: reference.vocabulary)
+          let q = LogitDistribution(judged, row: t - position, width: model.vocabulary)
           let next = Int(sequence[t + 1])
           result.reference.total -= p.logProbability(next)
           result.model.total -= q.logProbability(next)
@@ -101,40 +101,5 @@ public enum Evaluation {
     divergences.sort()
     result.divergence999 = divergences[min(count - 1, Int(Double(count) * 0.999))]
     return result
-  }
-}
-
-/// One row of logits as a distribution.
-private struct Distribution {
-  let row: ArraySlice<Float>
-  let logSum: Double
-  let best: Int
-
-  init(_ logits: [Float], row: Int, width: Int) {
-    self.row = logits[row * width..<(row + 1) * width]
-    var top = -Float.infinity
-    var best = 0
-    for (index, value) in self.row.enumerated() where value > top {
-      top = value
-      best = index
-    }
-    var sum = 0.0
-    for value in self.row { sum += Double(expf(value - top)) }
-    logSum = log(sum) + Double(top)
-    self.best = best
-  }
-
-  func logProbability(_ token: Int) -> Double {
-    Double(row[row.startIndex + token]) - logSum
-  }
-
-  /// The Kullback–Leibler divergence of `other` from this distribution.
-  func divergence(from other: Distribution) -> Double {
-    var sum = 0.0
-    for (p, q) in zip(row, other.row) {
-      let logP = Double(p) - logSum
-      sum += exp(logP) * (logP - (Double(q) - other.logSum))
-    }
-    return max(sum, 0)
   }
 }

@@ -18,7 +18,7 @@ public protocol LogitModel {
 }
 
 /// The float interpreter as a model of text.
-public struct FloatLogitModel: LogitModel {
+public struct FloatLogitModel: LogitModel, Sendable {
   private let interpreter: FloatInterpreter
   private let function: ScoredFunction
   private var state: FloatState
@@ -43,7 +43,7 @@ public struct FloatLogitModel: LogitModel {
 }
 
 /// The integer interpreter as a model of text.
-public struct IntegerLogitModel: LogitModel {
+public struct IntegerLogitModel: LogitModel, Sendable {
   private let interpreter: IntegerInterpreter
   private let function: ScoredFunction
   private var state: IntegerState
@@ -69,7 +69,7 @@ public struct IntegerLogitModel: LogitModel {
 }
 
 /// The function of a graph that gives logits for every token.
-struct ScoredFunction {
+struct ScoredFunction: Sendable {
   let name: String
   let batch: Int
   let vocabulary: Int

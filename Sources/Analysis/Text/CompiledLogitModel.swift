@@ -4,7 +4,7 @@ import Session
 import Support
 
 /// A compiled program, running on the simulator, as a model of text.
-public struct CompiledLogitModel: LogitModel {
+public struct CompiledLogitModel: LogitModel, CycleCounting {
   private let session: LanguageSession
 
   /// The model of a package.
@@ -15,7 +15,14 @@ public struct CompiledLogitModel: LogitModel {
   public var batch: Int { 1 }
   public var vocabulary: Int { session.program.manifest.model.vocabulary }
   public var context: Int { session.program.manifest.model.context }
-  public mutating func restart() { session.reset() }
+  public var cycles: (npu: Int, cpu: Int) {
+    (session.counters.npuCycles, session.counters.cpuCycles)
+  }
+
+  public mutating func restart() {
+    session.reset()
+    session.resetCounters()
+  }
 
   public mutating func logits(
     _ ids: [Int32], at position: Int
