@@ -16,7 +16,7 @@ extension GateReport {
         return column < 2 ? cell + space : space + cell
       }.joined(separator: "  ")
     }
-    return ([summary] + lines).joined(separator: "\n")
+    return ([summary] + notes.map { "note: \($0)" } + lines).joined(separator: "\n")
   }
 
   /// One line: the file and how many figures failed.
@@ -32,6 +32,7 @@ extension GateReport {
   /// The summary for a pull request.
   public var markdown: String {
     var text = "### \(passed ? "✅" : "❌") \(Self.escaped(summary))\n\n"
+    for note in notes { text += "Note: \(Self.escaped(note))\n\n" }
     text += "| | figure | baseline | measured | change | allowed |\n"
     text += "|---|---|---:|---:|---:|---:|\n"
     for row in rows {

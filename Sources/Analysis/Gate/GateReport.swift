@@ -56,6 +56,8 @@ public struct GateReport: Sendable, Equatable {
   public var file: String
   /// The figures, in the order of `FigureKind`, the checksum last.
   public var rows: [Row]
+  /// Facts a reader should know.
+  public var notes: [String]
 
   /// Whether every figure held.
   public var passed: Bool { !rows.contains { $0.verdict.fails } }
@@ -63,8 +65,11 @@ public struct GateReport: Sendable, Equatable {
   public var failures: [Row] { rows.filter(\.verdict.fails) }
 
   /// Holds a measurement against a baseline.
-  public init(_ measured: MeasuredFigures, against baseline: Baseline, file: String) {
+  public init(
+    _ measured: MeasuredFigures, against baseline: Baseline, file: String, notes: [String] = []
+  ) {
     self.file = file
+    self.notes = notes
     rows = FigureKind.allCases.compactMap { kind in
       baseline.figures[kind].map { Self.row(kind, $0, measured.figures[kind]?.value) }
     }

@@ -141,7 +141,9 @@ struct EvaluateCommand: ParsableCommand {
     var wrong: [(TaskFile.Case, answer: String)] = []
     if let task = plan.task { (report.task, wrong) = try run.task(task) }
     if let known {
-      report.gate = GateReport(report.measurement, against: known.0, file: known.path)
+      report.gate = GateReport(
+        report.measurement, against: known.0, file: known.path,
+        notes: plan.differences(from: known.0.settings))
     }
     try write(report)
     if json {

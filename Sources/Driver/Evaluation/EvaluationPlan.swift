@@ -80,8 +80,8 @@ struct EvaluationPlan {
     if isPackage {
       stage = .compiled
       let manifest = try PackageReader.load(model, verify: false).manifest
-      quant = pick(manifest.quant, settings?.quant, "the package's recipe") ?? manifest.quant
-      target = pick(manifest.target, settings?.target, "the package's target") ?? manifest.target
+      quant = manifest.quant
+      target = manifest.target
       context = pick(manifest.model.context, settings?.context, "the package's context")
       if let given = options.stage, given != .compiled {
         throw DiagnosticError(
@@ -92,8 +92,10 @@ struct EvaluationPlan {
     } else {
       stage =
         pick(options.stage, recordedStage, "--stage") ?? (baseline == nil ? .float : .compiled)
-      quant = pick(options.quant, settings?.quant, "--quant") ?? "w8a16"
-      target = pick(options.target, settings?.target, "--target") ?? "corstone-300"
+      // Recipe and target belong to what is judged, not to how: another recipe may well be held against
+      // a baseline, and fail it.
+      quant = options.quant ?? settings?.quant ?? "w8a16"
+      target = options.target ?? settings?.target ?? "corstone-300"
       context = pick(options.context, settings?.context, "--context")
     }
     maxTokens = pick(options.maxTokens, settings?.maxTokens, "--max-tokens") ?? 1024
@@ -126,6 +128,18 @@ struct EvaluationPlan {
         "evaluate.input", "there is neither a text nor a task to measure on",
         wayOut: "--text FILE, --task FILE, or both")
     }
+  }
+
+  /// How what is judged differs from what the baseline was recorded with, for readers of a report.
+  func differences(from recorded: Baseline.Settings) -> [String] {
+    var notes: [String] = []
+    for (what, here, there) in [
+      ("recipe", quant, recorded.quant), ("target", target, recorded.target),
+    ] {
+      guard let there, here != there else { continue }
+      notes.append("\(what) \(here); the figures were recorded with \(there)")
+    }
+    return notes
   }
 
   /// The settings a baseline keeps.

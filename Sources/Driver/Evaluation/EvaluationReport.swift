@@ -219,11 +219,13 @@ struct EvaluationReport {
     }
     var baseline: String
     var passed: Bool
+    var notes: [String]
     var figures: [Row]
 
     init(_ gate: GateReport) {
       baseline = gate.file
       passed = gate.passed
+      notes = gate.notes
       figures = gate.rows.map {
         Row(
           figure: $0.name, baseline: $0.baselineValue, measured: $0.measuredValue,
