@@ -220,7 +220,11 @@ public struct ProgramCompiler {
     out.entries.append(
       Manifest.Entry(
         name: entry.function.name, tokens: entry.tokens, firstWord: firstWord,
-        words: out.words.count - firstWord))
+        words: out.words.count - firstWord,
+        sources: entry.steps.map { step in
+          step.operations.map { entry.function.operations[$0].provenance.source }
+            .joined(separator: ", ")
+        }))
   }
 
   private func jobLinear(

@@ -75,6 +75,7 @@ struct RootCommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       InspectCommand.self, TokenizeCommand.self, CompileCommand.self, GenerateCommand.self,
-      SimulateCommand.self, DisassembleCommand.self, EvaluateCommand.self, TargetsCommand.self,
+      SimulateCommand.self, DisassembleCommand.self, EvaluateCommand.self, BisectCommand.self,
+      TargetsCommand.self,
     ])
 }

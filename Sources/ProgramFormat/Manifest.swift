@@ -122,13 +122,17 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var firstWord: Int
     /// How many words.
     public var words: Int
+    /// The model's tensor or operation that each step computes, in step order; nil in packages that do
+    /// not say.
+    public var sources: [String]?
 
     /// One entry point.
-    public init(name: String, tokens: Int, firstWord: Int, words: Int) {
+    public init(name: String, tokens: Int, firstWord: Int, words: Int, sources: [String]? = nil) {
       self.name = name
       self.tokens = tokens
       self.firstWord = firstWord
       self.words = words
+      self.sources = sources
     }
   }
 

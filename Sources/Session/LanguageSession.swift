@@ -31,10 +31,10 @@ public final class LanguageSession {
     public var jobs = 0
   }
 
-  private let image: DeviceImage
+  let image: DeviceImage
   private let cpuSteps: (decode: [Step], prefill: [Step])
   private let npu: SimulatedNPU
-  private let context: UnsafeMutablePointer<swl_context>
+  let context: UnsafeMutablePointer<swl_context>
 
   /// Loads a program into memory and checks it.
   ///
@@ -164,7 +164,7 @@ public final class LanguageSession {
     counters.jobs = npu.jobs
   }
 
-  private func check(_ status: swl_status) throws(DiagnosticError) {
+  func check(_ status: swl_status) throws(DiagnosticError) {
     guard status != SWL_OK else { return }
     if status == SWL_ERROR_NPU, let failure = npu.failure {
       throw DiagnosticError(

@@ -1,0 +1,193 @@
+import EthosUISA
+import ProgramFormat
+import Support
+
+/// A program taken apart into named arrays of integers, whatever the target and however it is tiled.
+struct ProgramContents {
+  /// One array: a tensor's weights, a table, a step's numbers.
+  struct Item {
+    /// What made it.
+    let stage: BisectStage
+    /// The model's tensor or operation, and what of it.
+    let name: String
+    /// How many numbers make a row (an output channel, a head…); a place is told as row and column.
+    let columns: Int
+    /// The names of columns, where they have any.
+    let columnNames: [String]
+    /// A checksum of the encoded form: equal ones are equal without decoding.
+    let identity: UInt32?
+    /// The numbers.
+    let load: () throws(DiagnosticError) -> [Int64]
+  }
+
+  /// The arrays in the order of the decode step.
+  let items: [Item]
+  /// The decode steps and the name of each.
+  let steps: [(step: Step, source: String)]
+  /// The operations of each job.
+  let jobs: [[NPUWork]]
+
+  /// Takes a program apart.
+  init(_ program: Program) throws(DiagnosticError) {
+    jobs = try NPUWork.jobs(of: program)
+    guard let entry = program.entry("decode"),
+      let decoded = Step.decode(
+        Array(program.steps[entry.firstWord..<entry.firstWord + entry.words]))
+    else { throw DiagnosticError("package.steps", "the steps of decode are malformed") }
+    var steps: [(step: Step, source: String)] = []
+    for (index, step) in decoded.enumerated() {
+      let named = entry.sources.flatMap { $0.indices.contains(index) ? $0[index] : nil }
+      steps.append((step, named ?? "decode step \(index)"))
+    }
+    self.steps = steps
+    var items: [Item] = []
+    var seen: [String: Int] = [:]
+    /// Operations of equal name are told apart by number.
+    func unique(_ name: String) -> String {
+      seen[name, default: 0] += 1
+      return seen[name] == 1 ? name : "\(name) (\(seen[name] ?? 0))"
+    }
+    for (step, source) in steps {
+      if step.kernel == .npuJob {
+        let job = Int(step.parameters[0])
+        guard jobs.indices.contains(job) else {
+          throw DiagnosticError("package.steps", "there is no job \(job)")
+        }
+        var order: [String] = []
+        var groups: [String: [NPUWork]] = [:]
+        for work in jobs[job] {
+          if groups[work.source] == nil { order.append(work.source) }
+          groups[work.source, default: []].append(work)
+        }
+        for name in order {
+          items += Self.items(of: groups[name] ?? [], name: unique(name), in: program)
+        }
+      } else {
+        let name = unique(
+          source.hasPrefix("decode step") ? "\(source) (\(step.kernel.name))" : source)
+        items += StepLayout.items(of: step, name: name, in: program)
+      }
+    }
+    self.items = items
+  }
+
+  /// The arrays of the NPU operations that together compute one tensor, slice by slice.
+  private static func items(of slices: [NPUWork], name: String, in program: Program) -> [Item] {
+    var items: [Item] = []
+    let weighted = slices.filter { !$0.weightStreams.isEmpty }
+    if let geometry = weighted.first?.geometry {
+      let row = geometry.storedInputs * geometry.kernelHeight * geometry.kernelWidth
+      items.append(
+        Item(
+          stage: .weights, name: name, columns: max(row, 1), columnNames: [],
+          identity: identity(weighted.map(\.weightStreams), weighted.map(\.geometry), in: program),
+          load: { () throws(DiagnosticError) in
+            var weights: [Int64] = []
+            for slice in weighted { weights += try decode(slice, name: name, in: program) }
+            return weights
+          }))
+      items.append(
+        Item(
+          stage: .scales, name: name, columns: 3, columnNames: ["bias", "multiplier", "shift"],
+          identity: identity(
+            weighted.map(\.scaleStreams), weighted.map(\.geometry), in: program),
+          load: { () throws(DiagnosticError) in
+            var numbers: [Int64] = []
+            for slice in weighted { numbers += try records(of: slice, name: name, in: program) }
+            return numbers
+          }))
+    }
+    if let first = slices.first {
+      let registers = first.settings.sorted { $0.key.rawValue < $1.key.rawValue }
+      items.append(
+        Item(
+          stage: .registers, name: name, columns: registers.count,
+          columnNames: registers.map(\.key.name), identity: nil,
+          load: { () throws(DiagnosticError) in
+            registers.map { Int64(truncatingIfNeeded: $0.value >> 16) }
+          }))
+    }
+    return items
+  }
+
+  private static func identity(
+    _ streams: [[Range<Int>]], _ geometries: [WeightGeometry?], in program: Program
+  ) -> UInt32? {
+    var crc = CRC32()
+    for (streams, geometry) in zip(streams, geometries) {
+      guard let geometry else { return nil }
+      crc.update("\(geometry)".utf8)
+      for range in streams {
+        guard let bytes = program.weights.slice(at: range.lowerBound, count: range.count) else {
+          return nil
+        }
+        bytes.withBytes { crc.update($0) }
+      }
+    }
+    return crc.value
+  }
+
+  private static func bytes(
+    _ range: Range<Int>, name: String, in program: Program
+  ) throws(DiagnosticError) -> [UInt8] {
+    guard let part = program.weights.slice(at: range.lowerBound, count: range.count) else {
+      throw DiagnosticError(
+        "bisect.weights", "its stream lies outside the weights region",
+        at: SourceLocation(element: name))
+    }
+    return part.withBytes { Array($0) }
+  }
+
+  private static func decode(
+    _ slice: NPUWork, name: String, in program: Program
+  ) throws(DiagnosticError) -> [Int64] {
+    guard let geometry = slice.geometry, geometry.elementCount <= 1 << 28 else { return [] }
+    var weights = [Int16](repeating: 0, count: geometry.elementCount)
+    for (index, range) in slice.weightStreams.enumerated() {
+      let stream = try bytes(range, name: name, in: program)
+      // A code makes at most eight weights or so; a geometry far beyond that is not the stream's.
+      var failure: WeightStreamError?
+      weights.withUnsafeMutableBufferPointer { buffer in
+        do throws(WeightStreamError) {
+          try WeightStream.decode(stream, geometry: geometry, stream: index, into: buffer)
+        } catch {
+          failure = error
+        }
+      }
+      if let failure {
+        throw DiagnosticError(
+          "bisect.weights", "its stream cannot be decoded: \(failure)",
+          at: SourceLocation(element: name))
+      }
+    }
+    return weights.map(Int64.init)
+  }
+
+  private static func records(
+    of slice: NPUWork, name: String, in program: Program
+  ) throws(DiagnosticError) -> [Int64] {
+    guard let geometry = slice.geometry else { return [] }
+    let layout: ScaleRecord.Layout =
+      geometry.family == .u55
+      ? .u55 : slice.operation.accumulatorBits == 48 ? .u85Acc48 : .u85Acc32
+    var all = [Int64](repeating: 0, count: geometry.outputs * 3)
+    let cores = slice.scaleStreams.count
+    for (core, range) in slice.scaleStreams.enumerated() {
+      let channels = Array(stride(from: core, to: geometry.outputs, by: cores))
+      guard
+        let records = ScaleRecord.decode(
+          try bytes(range, name: name, in: program), count: channels.count, layout: layout)
+      else {
+        throw DiagnosticError(
+          "bisect.scales", "has fewer scale records than channels",
+          at: SourceLocation(element: name))
+      }
+      for (channel, record) in zip(channels, records) {
+        all[channel * 3] = record.bias
+        all[channel * 3 + 1] = Int64(record.multiplier)
+        all[channel * 3 + 2] = Int64(record.shift)
+      }
+    }
+    return all
+  }
+}
