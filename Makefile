@@ -10,13 +10,15 @@ SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # What the tests run beside our own code: the Arm C compiler, and QEMU's Cortex-M55.
 PACKAGES = gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 
-.PHONY: all build demo test setup lint unit-test c-test bench clean help
+.PHONY: all build demo test setup lint unit-test c-test gate baselines bench clean help
 
 all: build
 
 help:
 	@echo "make demo    compile the HomeHub example and run it on the simulated NPU"
-	@echo "make test    format check, unit tests, C and firmware checks, oracles"
+	@echo "make test    format check, unit tests, C and firmware checks, oracles, the gate"
+	@echo "make gate    hold accuracy, memory and cycles against baselines/"
+	@echo "make baselines  record them anew, after a change that is meant"
 	@echo "make build   the swiftlet tool, release"
 	@echo "make bench   the figures of Docs/Benchmarks.md"
 
@@ -27,6 +29,7 @@ demo: build
 	@Examples/HomeHub/demo.sh $(SWIFTLET)
 
 test: setup lint unit-test c-test
+	baselines/gate.sh .build-test/release/swiftlet
 	@echo "all checks passed"
 
 setup: $(VENV)/.ready
@@ -50,6 +53,12 @@ unit-test:
 
 c-test: unit-test
 	Tests/Firmware/run_all.sh .build-test/release/swiftlet
+
+gate: build
+	baselines/gate.sh $(SWIFTLET)
+
+baselines: build
+	baselines/gate.sh $(SWIFTLET) --record
 
 bench: build $(VENV)/.ready
 	Tests/Benchmarks/figures.sh $(SWIFTLET) $(VENV)/bin/python

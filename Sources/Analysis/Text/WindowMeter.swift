@@ -19,8 +19,13 @@ public struct WindowMeter {
   /// Reads a window from position 0 and predicts every token but its first.
   ///
   /// A window longer than a model's context is cut there.
+  ///
+  /// - Parameters:
+  ///   - window: the tokens.
+  ///   - index: the window's place among the windows.
+  ///   - given: how many tokens are given, as a prompt is: they are read, their predictions not counted.
   public mutating func measure(
-    _ window: [Int32], index: Int
+    _ window: [Int32], index: Int, given: Int = 1
   ) throws(DiagnosticError) -> WindowRecord {
     var record = WindowRecord(index: index)
     var crc = CRC32()
@@ -35,7 +40,7 @@ public struct WindowMeter {
       let judged = try model.logits(ids, at: position)
       let truth = try reference?.logits(ids, at: position)
       judged.withUnsafeBytes { crc.update($0) }
-      for t in position..<end where t + 1 < length {
+      for t in position..<end where t + 1 < length && t + 1 >= given {
         let next = Int(window[t + 1])
         guard (0..<model.vocabulary).contains(next) else {
           throw DiagnosticError(

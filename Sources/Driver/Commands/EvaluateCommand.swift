@@ -14,7 +14,9 @@ struct EvaluateCommand: ParsableCommand {
       the package runs; name its model with --model to compare with float.
 
       --text gives perplexity and, against float, KL divergence and the share of equal first choices, \
-      each with its standard error. --task counts exact answers: lines of {"prompt": …, "expect": …}.
+      each with its standard error. --task counts exact answers: lines of {"prompt": …, "expect": …}. \
+      Such a file may also be given as --text: the right answers are then the text, each after its \
+      prompt.
 
       --baseline holds the figures against a file and exits with 3 when one got worse by more than its \
       tolerance; options that are left out come from that file. --record writes it.

@@ -19,15 +19,44 @@ struct EvaluationRun {
   /// Draws no progress bar.
   let quiet: Bool
 
+  /// A stretch of text, of which some tokens are given.
+  private struct Window {
+    var ids: [Int32]
+    var given = 1
+  }
+
+  /// The windows of a text file; or of a task file, where each case is one: the prompt is given, the
+  /// right answer is predicted.
+  private func windows(_ path: String) throws(DiagnosticError) -> [Window] {
+    let tokenizer = subject.tokenizer
+    guard path.hasSuffix(".jsonl") else {
+      return TokenSequences.split(
+        try TextFile.read(path), tokenizer: tokenizer, context: subject.context,
+        limit: plan.maxTokens
+      ).map { Window(ids: $0) }
+    }
+    var windows: [Window] = []
+    var left = plan.maxTokens
+    for item in try TaskFile(path).cases where left > 0 {
+      let prompt = tokenizer.encode(item.prompt)
+      // An answer ends with the model's end token; a model without one ends its line.
+      let ids =
+        tokenizer.options.eos.map { tokenizer.encode(item.prompt + item.expect) + [$0] }
+        ?? tokenizer.encode(item.prompt + item.expect + "\n")
+      let shared = zip(prompt, ids).prefix { $0 == $1 }.count
+      left -= ids.count
+      windows.append(Window(ids: ids, given: max(shared, 1)))
+    }
+    return windows
+  }
+
   /// Measures the plan's text.
   func text(_ path: String) throws(DiagnosticError) -> TextFigures {
-    let windows = TokenSequences.split(
-      try TextFile.read(path), tokenizer: subject.tokenizer, context: subject.context,
-      limit: plan.maxTokens)
+    let windows = try windows(path)
     var crc = CRC32()
     for window in windows {
-      for id in window { withUnsafeBytes(of: id.littleEndian) { crc.update($0) } }
-      crc.update([0xFF, 0xFF, 0xFF, 0xFF])
+      for id in window.ids { withUnsafeBytes(of: id.littleEndian) { crc.update($0) } }
+      crc.update([0xFF, 0xFF, 0xFF, 0xFF, UInt8(truncatingIfNeeded: window.given)])
     }
     let subject = subject
     let records: [WindowRecord] = try records(
@@ -35,7 +64,7 @@ struct EvaluationRun {
     ) { () throws(DiagnosticError) in
       var meter = WindowMeter(try subject.make(), reference: try subject.makeReference?())
       return { index throws(DiagnosticError) in
-        try meter.measure(windows[index], index: index)
+        try meter.measure(windows[index].ids, index: index, given: windows[index].given)
       }
     }
     guard let figures = TextFigures(records) else {
