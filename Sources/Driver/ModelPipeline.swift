@@ -53,7 +53,7 @@ struct ModelPipeline {
   }
 
   /// Token sequences to calibrate with: the given text, else our own.
-  private func calibrationSequences(
+  func calibrationSequences(
     _ model: ImportedModel, text: String?
   ) throws(DiagnosticError) -> [[Int32]] {
     guard let tokenizer = model.tokenizer else {

@@ -15,11 +15,17 @@ public enum Quantizer {
   public static func quantize(
     _ graph: Graph, recipe: QuantizationRecipe, calibrationTokens sequences: [[Int32]]
   ) throws(DiagnosticError) -> Graph {
+    try quantize(graph, recipe: recipe, calibration: try calibrate(graph, on: sequences))
+  }
+
+  /// The ranges of a model's values on token sequences, and on text of its own when it is small.
+  public static func calibrate(
+    _ graph: Graph, on sequences: [[Int32]]
+  ) throws(DiagnosticError) -> Calibration {
     let calibrator = try Calibrator(graph)
     let own = try calibrator.generate(
       Calibrator.affordableTokens(parameters: calibrator.parameters), from: sequences)
-    let calibration = try calibrator.observe(sequences + own + Calibrator.coldStarts(of: sequences))
-    return try quantize(graph, recipe: recipe, calibration: calibration)
+    return try calibrator.observe(sequences + own + Calibrator.coldStarts(of: sequences))
   }
 
   /// Quantises with ranges seen before.

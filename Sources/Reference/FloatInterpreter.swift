@@ -14,6 +14,12 @@ public typealias FloatObserver = (
   _ operation: Int, _ value: ValueID, _ numbers: UnsafeBufferPointer<Float>, _ rows: Int
 ) -> Void
 
+/// Changes each value as soon as it is computed, before anything reads it: the index of the operation in
+/// its function, the value, its numbers (row-major) and the number of rows.
+public typealias FloatTransform = (
+  _ operation: Int, _ value: ValueID, _ numbers: UnsafeMutableBufferPointer<Float>, _ rows: Int
+) -> Void
+
 /// Runs the functions of a float graph: the meaning that quantisation is measured against.
 ///
 /// Results do not depend on the batch size: scoring 128 tokens at once gives the same bits as
@@ -177,10 +183,11 @@ public struct FloatInterpreter: Sendable {
   ///   - position: the position of the first one.
   ///   - state: the caches, read and written.
   ///   - observer: sees every value.
+  ///   - transform: may change every value, before the observer sees it.
   /// - Returns: the function's first result, `[ids.count, width]`; empty when it has none.
   public func run(
     _ name: String, ids: [Int32], position: Int, state: inout FloatState,
-    observer: FloatObserver? = nil
+    observer: FloatObserver? = nil, transform: FloatTransform? = nil
   ) throws(DiagnosticError) -> [Float] {
     guard let plan = plans[name] else {
       throw DiagnosticError("reference.function", "the graph has no function '\(name)'")
@@ -190,6 +197,9 @@ public struct FloatInterpreter: Sendable {
     var values = [[Float]](repeating: [], count: plan.function.values.count)
     for (index, step) in plan.steps.enumerated() {
       let out = try execute(step, plan.function, ids, position, &values, &state)
+      if let transform, out >= 0 {
+        values[out].withUnsafeMutableBufferPointer { transform(index, ValueID(out), $0, n) }
+      }
       if let observer, out >= 0 {
         values[out].withUnsafeBufferPointer { observer(index, ValueID(out), $0, n) }
       }

@@ -15,11 +15,11 @@ private func record(_ index: Int) -> CaseRecord {
     var seen: [Int] = []
     let records: [CaseRecord] = try RecordPool.run(
       37, workers: workers, finished: [record(4), record(9)],
-      make: { () throws(DiagnosticError) in { index throws(DiagnosticError) in record(index) } }
-    ) { record, done throws(DiagnosticError) in
-      seen.append(record.index)
-      #expect(done == seen.count + 2)
-    }
+      make: { () throws(DiagnosticError) in { index throws(DiagnosticError) in record(index) } },
+      onRecord: { record, done throws(DiagnosticError) in
+        seen.append(record.index)
+        #expect(done == seen.count + 2)
+      })
     #expect(records == (0..<37).map(record))
     #expect(seen.sorted() == (0..<37).filter { $0 != 4 && $0 != 9 })
   }

@@ -94,6 +94,11 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "Write the gate's result as SARIF.")
   var sarif: String?
 
+  @Flag(
+    help:
+      "Say which stage of the quantisation (--quant) and which tensors the divergence comes from.")
+  var attribute = false
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -116,6 +121,9 @@ struct EvaluateCommand: ParsableCommand {
     guard maxCases ?? 1 >= 1 else { throw ValidationError("--max-cases must be at least 1") }
     guard context ?? 2 >= 2 else { throw ValidationError("--context must be at least 2") }
     guard jobs ?? 1 >= 1 else { throw ValidationError("--jobs must be at least 1") }
+    guard !attribute || (baseline == nil && task == nil) else {
+      throw ValidationError("--attribute goes with --text, without --task and --baseline")
+    }
     guard !resume || checkpoint != nil else {
       throw ValidationError("--resume needs --checkpoint FILE")
     }
@@ -133,10 +141,16 @@ struct EvaluateCommand: ParsableCommand {
         target: target, context: context, maxTokens: maxTokens, maxCases: maxCases, text: text,
         task: task, calibration: calibration, tokenizer: tokenizer, floatModel: floatModel),
       baseline: known, records: record)
+    let workers = jobs ?? ProcessInfo.processInfo.activeProcessorCount
+    if attribute {
+      let report = try AttributionReport(plan, workers: workers, quiet: json)
+      if json { try Console.json(report.json) } else { print(report.terminalText) }
+      return
+    }
     let subject = try EvaluationSubject(plan, quiet: json)
     let run = EvaluationRun(
       plan: plan, subject: subject,
-      workers: jobs ?? ProcessInfo.processInfo.activeProcessorCount, checkpoint: checkpoint,
+      workers: workers, checkpoint: checkpoint,
       resume: resume, quiet: json)
     var report = EvaluationReport(plan: plan, manifest: subject.program?.manifest)
     if let text = plan.text { report.text = try run.text(text) }

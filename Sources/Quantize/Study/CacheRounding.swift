@@ -1,0 +1,89 @@
+import GraphIR
+import Support
+import TensorCore
+
+/// How the values that a `kv_write` stores are rounded: what the cache makes of each channel.
+struct CacheRounding {
+  /// The operation that makes the values.
+  let producer: Int
+  /// The name of the `kv_write`.
+  let source: String
+  /// By channel, the cache's step and the constant taken off before.
+  let steps: [Float]
+  let offsets: [Float]
+
+  /// The roundings of all caches of a function.
+  static func all(
+    in study: QuantizationStudy, _ function: Function
+  ) throws(DiagnosticError) -> [CacheRounding] {
+    var producers: [ValueID: Int] = [:]
+    for (index, operation) in function.operations.enumerated() {
+      for id in operation.results { producers[id] = index }
+    }
+    var result: [CacheRounding] = []
+    for operation in function.operations where operation.code == .kvWrite {
+      guard operation.operands.count >= 6, case .value(let x) = operation.operands[0],
+        case .state(let state) = operation.operands[2],
+        case .constant(let offset) = operation.operands[3], let producer = producers[x],
+        let scale = function[x].type.quant?.scales.first,
+        let heads = study.integer[state].type.quant?.scales
+      else {
+        throw DiagnosticError(
+          "quantize.operation", "kv_write is not in its integer form",
+          at: SourceLocation(element: operation.provenance.source))
+      }
+      let headDim = study.integer[state].type.shape[2]
+      let count = heads.count * headDim
+      guard let offsets = study.integer[offset].data?.integers(Int16.self, count: count) else {
+        throw DiagnosticError(
+          "quantize.operation", "kv_write's offsets are unreadable",
+          at: SourceLocation(element: operation.provenance.source))
+      }
+      result.append(
+        CacheRounding(
+          producer: producer, source: operation.provenance.source,
+          steps: (0..<count).map { heads[$0 / headDim] },
+          offsets: offsets.map { Float($0) * scale }))
+    }
+    return result
+  }
+
+  /// The value of a channel after it has been in the cache, and whether it was clipped. The offset is
+  /// put back: attention ignores it in keys, and other caches have none.
+  @inline(__always)
+  func rounded(_ value: Float, channel: Int) -> (value: Float, isClipped: Bool) {
+    let steps = (value - offsets[channel]) / self.steps[channel]
+    let limited = min(max((steps + 0.5).rounded(.down), -127), 127)
+    return (limited * self.steps[channel] + offsets[channel], abs(steps) > 127.5)
+  }
+}
+
+/// How a value is rounded to its type.
+struct ValueRounding {
+  /// The step.
+  let scale: Float
+  /// The largest number of steps.
+  let limit: Float
+
+  /// The rounding of a value of the integer graph; nil for 32-bit values, whose steps are finer than a
+  /// float's, and for values without a scale.
+  init?(_ type: TensorType) {
+    guard let scale = type.quant?.scales.first else { return nil }
+    switch type.element {
+    case .int8: limit = 127
+    case .int16: limit = 32767
+    default: return nil
+    }
+    self.scale = scale
+  }
+
+  /// The value on its grid: half a step rounds up, as on the NPU.
+  @inline(__always)
+  func rounded(_ value: Float) -> Float {
+    min(max((value / scale + 0.5).rounded(.down), -limit - 1), limit) * scale
+  }
+
+  /// Whether the value is beyond the type's range.
+  @inline(__always)
+  func clips(_ value: Float) -> Bool { abs(value) > (limit + 0.5) * scale }
+}
