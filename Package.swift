@@ -64,7 +64,7 @@ let package = Package(
     tests("Codegen", ["Tiling"]),
     tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]),
     tests("Analysis", ["Codegen", "Importers", "TargetModel"]),
-    tests("Driver"),
+    tests("Driver", ["ProgramFormat"]),
     tests("DeviceRuntime", ["Tokenizers"]),
   ],
   swiftLanguageModes: [.v6]

@@ -4,26 +4,8 @@ import Testing
 
 @testable import Driver
 
-/// A folder that is gone after the test.
-private final class Scratch {
-  let url = FileManager.default.temporaryDirectory.appendingPathComponent(
-    "swiftlet-driver-\(UUID().uuidString)")
-
-  init() throws {
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-
-  func path(_ name: String) -> String { url.appendingPathComponent(name).path }
-
-  var content: [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []).sorted()
-  }
-}
-
 /// A tiny llama2.c checkpoint with pseudo-random weights and its tokenizer.
-private func writeModel(in scratch: Scratch, poison: Float? = nil) throws {
+func writeModel(in scratch: Scratch, poison: Float? = nil) throws {
   let dim = 16
   let hidden = 24
   let layers = 2

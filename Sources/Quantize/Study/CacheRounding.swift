@@ -8,6 +8,8 @@ struct CacheRounding {
   let producer: Int
   /// The name of the `kv_write`.
   let source: String
+  /// Which of the caches it is.
+  let stage: RoundingStage
   /// By channel, the cache's step and the constant taken off before.
   let steps: [Float]
   let offsets: [Float]
@@ -19,6 +21,12 @@ struct CacheRounding {
     var producers: [ValueID: Int] = [:]
     for (index, operation) in function.operations.enumerated() {
       for id in operation.results { producers[id] = index }
+    }
+    var keys = Set<StateID>()
+    for operation in function.operations where operation.code == .attention {
+      if operation.operands.count > 2, case .state(let id) = operation.operands[2] {
+        keys.insert(id)
+      }
     }
     var result: [CacheRounding] = []
     for operation in function.operations where operation.code == .kvWrite {
@@ -42,10 +50,16 @@ struct CacheRounding {
       result.append(
         CacheRounding(
           producer: producer, source: operation.provenance.source,
+          stage: keys.contains(state) ? .keys : .values,
           steps: (0..<count).map { heads[$0 / headDim] },
           offsets: offsets.map { Float($0) * scale }))
     }
     return result
+  }
+
+  /// The largest magnitude that can be held.
+  var limit: Float {
+    zip(steps, offsets).map { 127 * $0 + abs($1) }.max() ?? 0
   }
 
   /// The value of a channel after it has been in the cache, and whether it was clipped. The offset is

@@ -67,10 +67,8 @@ public struct PartlyRoundedModel: LogitModel, Sendable {
       default: continue
       }
     }
-    if stages.contains(.kvCache) {
-      for cache in try CacheRounding.all(in: study, integer) {
-        effects[cache.producer].cache = cache
-      }
+    for cache in try CacheRounding.all(in: study, integer) where stages.contains(cache.stage) {
+      effects[cache.producer].cache = cache
     }
     graph.functions = [function]
     self.effects = effects

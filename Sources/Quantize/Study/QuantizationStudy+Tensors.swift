@@ -59,7 +59,7 @@ extension QuantizationStudy {
       where operation.code == .kvWrite && cache.source == name {
         result.append(
           stored[number].fidelity(
-            name, .kvCache, limit: 127 * Double(cache.steps.max() ?? 0), isAccumulated: false))
+            name, .kvCache, limit: Double(cache.limit), isAccumulated: false))
       }
     }
     return result

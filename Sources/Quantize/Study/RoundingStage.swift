@@ -6,8 +6,10 @@ public enum RoundingStage: String, CaseIterable, Sendable, Codable {
   case embeddings
   /// What operations hand to each other: rounded to the value's scale, clipped at its limits.
   case activations
-  /// Keys and values in the cache.
-  case kvCache = "kv_cache"
+  /// Keys in their cache.
+  case keys
+  /// Values in their cache.
+  case values
   /// Look-up tables: activation functions between their entries, and rotations.
   case tables
 
@@ -17,7 +19,8 @@ public enum RoundingStage: String, CaseIterable, Sendable, Codable {
     case .weights: "weights"
     case .embeddings: "embeddings"
     case .activations: "activations"
-    case .kvCache: "KV cache"
+    case .keys: "KV cache: keys"
+    case .values: "KV cache: values"
     case .tables: "look-up tables"
     }
   }

@@ -1,0 +1,84 @@
+import GraphIR
+import Quantize
+import Support
+import TestKit
+import Testing
+
+@testable import Analysis
+
+/// A random model, its study, and windows to measure on.
+private func study(
+  _ recipe: QuantizationRecipe, biased: Bool = false
+) throws -> (QuantizationStudy, Graph, [[Int32]]) {
+  var shape = RandomLlama()
+  shape.biased = biased
+  let graph = shape.graph()
+  var random = SplitMix64(seed: 31)
+  let windows = (0..<6).map { _ in (0..<32).map { _ in Int32(random.next() % 64) } }
+  let calibration = try Quantizer.calibrate(graph, on: Array(windows.prefix(3)))
+  return (
+    try QuantizationStudy(graph, recipe: recipe, calibration: calibration), graph,
+    Array(windows.suffix(3))
+  )
+}
+
+/// With nothing rounded the rescaled graph is the original; with everything rounded it is the integer
+/// graph but for its arithmetic.
+@Test(arguments: [QuantizationRecipe.w8a16, .w8a8], [false, true])
+func stagesAddUpToTheIntegerGraph(_ recipe: QuantizationRecipe, _ biased: Bool) throws {
+  let (study, graph, windows) = try study(recipe, biased: biased)
+  let attribution = try Attribution(study, of: graph, on: windows, workers: 2)
+  #expect(attribution.tokens == 3 * 31)
+  // Float rounding of the rescaling: far below what 8-bit weights cost.
+  #expect(attribution.unrounded < attribution.total / 1000)
+  // Norms, softmax and multipliers round finer than values do; a fifth leaves room for cancellation.
+  #expect(abs(attribution.arithmetic) < attribution.total / 5)
+  for share in attribution.shares {
+    #expect(share.alone >= 0)
+    #expect(share.alone < attribution.total * 1.5, "\(share.stage)")
+  }
+  func share(_ stage: RoundingStage) throws -> Attribution.Share {
+    try #require(attribution.shares.first { $0.stage == stage })
+  }
+  #expect(try share(.weights).alone > attribution.total / 100)
+  let activations = try share(.activations)
+  // 16-bit activations cost next to nothing, 8-bit ones are felt alone and missed when exact.
+  if recipe.activations == .int16 {
+    #expect(activations.alone < attribution.total / 50)
+  } else {
+    #expect(activations.alone > attribution.total / 10)
+    #expect(activations.saved > attribution.total / 10)
+  }
+}
+
+@Test func attributionDoesNotDependOnThreads() throws {
+  let (study, graph, windows) = try study(.w8a8)
+  let one = try Attribution(study, of: graph, on: windows, workers: 1)
+  let two = try Attribution(study, of: graph, on: windows, workers: 2)
+  #expect(one == two)
+}
+
+@Test func tensorTableHasWhatItShould() throws {
+  let (study, _, windows) = try study(.w8a8)
+  let tensors = try study.tensors(on: windows)
+  let function = try #require(study.integer.function("score"))
+  let linears = function.operations.filter { $0.code == .linear }
+  let weights = tensors.filter { $0.kind == .weight }
+  // The head shares the embedding's table, which is listed once.
+  #expect(weights.map(\.name) == linears.dropLast().map(\.provenance.source))
+  #expect(tensors.count { $0.kind == .embedding } == 1)
+  #expect(tensors.filter { $0.kind == .kvCache }.count == 4)
+  for tensor in weights {
+    // Normal weights in steps of the largest of 32 to 64 over 127: noise of step²/12 gives about 42 dB.
+    #expect((36...50).contains(tensor.sqnr), "\(tensor.name): \(tensor.sqnr)")
+    #expect(tensor.clippedShare < 0.05)
+    #expect(tensor.accumulatedSQNR == nil)
+  }
+  for tensor in tensors where tensor.kind == .activation {
+    let accumulated = try #require(tensor.accumulatedSQNR)
+    // What came before adds to what this value's rounding costs.
+    #expect(accumulated < tensor.sqnr + 3, "\(tensor.name)")
+    #expect(accumulated > 5, "\(tensor.name)")
+    #expect(tensor.largest > 0 && tensor.limit > 0)
+  }
+}
