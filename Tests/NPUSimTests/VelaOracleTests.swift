@@ -33,6 +33,7 @@ private let velaCases = ProcessInfo.processInfo.environment["SWIFTLET_VELA_CASES
 
   private func hardware(_ name: String) -> Hardware? {
     guard let macs = name.split(separator: "-").last.flatMap({ Int($0) }) else { return nil }
+    if name.contains("u85") { return .u85(macs: macs) }
     return name.contains("u65") ? .u65(macs: macs) : .u55(macs: macs)
   }
 

@@ -6,7 +6,9 @@
 struct BlockDependency {
   let earlier: KernelOp
   let later: KernelOp
-  let maximum: Int
+  let hardware: Hardware
+
+  private var maximum: Int { hardware.maximumBlockDependency }
 
   /// Largest safe BLOCKDEP as far as the inputs of the later kernel are concerned, and the input that
   /// sets it.
@@ -135,13 +137,27 @@ struct BlockDependency {
   private var inputDepth: Int {
     let depth = later.ifm.depth
     switch later.kind {
-    case .depthwise, .elementwise: return later.block.depth
+    case .depthwise, .elementwise, .resize: return later.block.depth
     case .pooling(let mode) where mode != .reduceSum: return later.block.depth
-    case .convolution, .pooling:
+    case .convolution, .matrixProduct, .pooling:
+      if let u85InputDepth { return u85InputDepth }
       if later.ifm.elementBytes == 4 { return 32 }
       if later.ifm.elementBytes == 2 { return (min(depth, 16) + 3) / 4 * 4 }
       let isPart = later.weightLayout?.isPartKernelFirst ?? false
       return (min(depth, isPart ? 16 : 32) + 7) / 8 * 8
     }
+  }
+
+  /// The depth of IFM blocks on U85, `nil` on other products.
+  private var u85InputDepth: Int? {
+    guard hardware.product == .u85 else { return nil }
+    let layout = later.weightLayout
+    if layout?.isPartKernelFirst ?? false { return 16 }
+    let isSparse = layout?.isSparse ?? false
+    let unit = hardware.macs / 8 / max(1, later.microblock.height * later.microblock.width)
+    if later.ifm.elementBytes == 4 || (hardware.macs <= 256 && unit == 16 && !isSparse) {
+      return 32
+    }
+    return isSparse && later.ifm.elementBytes == 1 ? 128 : 64
   }
 }
