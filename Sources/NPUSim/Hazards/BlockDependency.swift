@@ -26,7 +26,17 @@ struct BlockDependency {
         return output.contains { $0.overlaps(own) }
       }
       guard overlaps else { continue }
-      let own = offset(in: input.map).map { blockLimit(input.map, offset: $0) } ?? 0
+      let own: Int
+      if !earlier.isStoredInOrder {
+        // Blocks of a transposed output lie elsewhere than their number says.
+        own = 0
+      } else if let offset = offset(in: input.map) {
+        own = blockLimit(input.map, offset: offset)
+      } else if isRolling(input.map) {
+        own = blockLimit(rolling: input.map)
+      } else {
+        own = 0
+      }
       if own < limit.value { limit = (own, input.map.role) }
     }
     return limit
@@ -107,19 +117,53 @@ struct BlockDependency {
     }
   }
 
-  /// The smallest distance of overlapping blocks.
-  private func blockLimit(_ input: FeatureMap, offset: (Int, Int, Int)) -> Int {
-    let size = (input.height, input.width, input.depth)
-    let outputs = Jobs(
-      size: (earlier.ofm.height, earlier.ofm.width, earlier.ofm.depth), box: earlier.block)
+  /// Whether input and earlier output are parts of one buffer that wraps round in height.
+  private func isRolling(_ input: FeatureMap) -> Bool {
+    let output = earlier.ofm
+    return earlier.block.depth > 0 && later.block.depth > 0 && input.region == output.region
+      && (!input.isOneTile || !output.isOneTile) && input.width <= input.width0
+      && output.width <= output.width0 && input.height == later.ifm.height
+      && input.width == later.ifm.width && input.depth == later.ifm.depth
+  }
+
+  /// Blocks of the earlier output.
+  private var outputJobs: Jobs {
+    Jobs(size: (earlier.ofm.height, earlier.ofm.width, earlier.ofm.depth), box: earlier.block)
+  }
+
+  /// What the blocks of the later kernel read of an input.
+  private func inputJobs(_ input: FeatureMap) -> Jobs {
     let block = later.block
     let kernel = later.kernel
-    let inputs = Jobs(
-      size: size,
+    return Jobs(
+      size: (input.height, input.width, input.depth),
       box: (
         (block.height - 1) * kernel.strideY + kernel.dilatedHeight,
         (block.width - 1) * kernel.strideX + kernel.dilatedWidth, inputDepth
       ))
+  }
+
+  /// The smallest distance of blocks that share bytes.
+  private func blockLimit(rolling input: FeatureMap) -> Int {
+    let inputs = inputJobs(input)
+    let outputs = outputJobs
+    var limit = maximum
+    let written = (0..<min(maximum, outputs.count)).map {
+      earlier.ofm.byteRuns(outputs.ranges(outputs.count - 1 - $0, at: (0, 0, 0)))
+    }
+    for i in 0..<min(maximum, inputs.count) where i < limit {
+      let read = input.byteRuns(inputs.ranges(i, at: (0, 0, 0)))
+      for (j, runs) in written.enumerated() where i + j < limit {
+        if FeatureMap.overlap(read, runs) { limit = i + j }
+      }
+    }
+    return limit
+  }
+
+  /// The smallest distance of overlapping blocks.
+  private func blockLimit(_ input: FeatureMap, offset: (Int, Int, Int)) -> Int {
+    let inputs = inputJobs(input)
+    let outputs = outputJobs
     var limit = maximum
     for i in 0..<min(maximum, inputs.count) {
       let read = inputs.ranges(i, at: (0, 0, 0))
@@ -159,5 +203,42 @@ struct BlockDependency {
       return 32
     }
     return isSparse && later.ifm.elementBytes == 1 ? 128 : 64
+  }
+}
+
+extension FeatureMap {
+  /// The bytes of a box of rows, columns and channels, as addresses in the region in rising order; only
+  /// for maps that are at most one tile wide.
+  func byteRuns(_ box: (Range<Int>, Range<Int>, Range<Int>)) -> [Range<Int>] {
+    var runs: [Range<Int>] = []
+    for y in box.0 {
+      let row = y < height0 ? bases.0 + y * strideY : bases.2 + (y - height0) * strideY
+      for x in box.1 {
+        let pixel = row + x * pixelStride
+        guard isBricked else {
+          runs.append(
+            pixel + box.2.lowerBound * elementBytes..<pixel + box.2.upperBound * elementBytes)
+          continue
+        }
+        for brick in box.2.lowerBound / 16...max(box.2.lowerBound, box.2.upperBound - 1) / 16 {
+          let lower = max(box.2.lowerBound, brick * 16) - brick * 16
+          let upper = min(box.2.upperBound, brick * 16 + 16) - brick * 16
+          let base = pixel + brick * strideC
+          runs.append(base + lower * elementBytes..<base + upper * elementBytes)
+        }
+      }
+    }
+    return runs.sorted { $0.lowerBound < $1.lowerBound }
+  }
+
+  /// Whether two rising lists of byte ranges share a byte.
+  static func overlap(_ a: [Range<Int>], _ b: [Range<Int>]) -> Bool {
+    var i = 0
+    var j = 0
+    while i < a.count, j < b.count {
+      if a[i].overlaps(b[j]) { return true }
+      if a[i].upperBound < b[j].upperBound { i += 1 } else { j += 1 }
+    }
+    return false
   }
 }
