@@ -103,6 +103,9 @@ def case(path, config, out):
     if compiled.SubgraphsLength() != 1 or graph.OperatorsLength() != 1:
         return f"{path.stem}: {graph.OperatorsLength()} operators"
     operator = graph.Operators(0)
+    code = compiled.OperatorCodes(operator.OpcodeIndex())
+    if code.CustomCode() != b"ethos-u":
+        return f"{path.stem}: stays on the CPU"
     tensors = [graph.Tensors(i) for i in operator.InputsAsNumpy()]
     blob = lambda t: compiled.Buffers(t.Buffer()).DataAsNumpy()
     offsets = arena_offsets(compiled)
@@ -119,9 +122,25 @@ def case(path, config, out):
     limits = json.loads(path.with_suffix(".json").read_text()) if path.with_suffix(
         ".json").exists() else {}
     by_name = {graph.Tensors(i).Name(): i for i in range(graph.TensorsLength())}
-    names = lambda indices: [source.Tensors(i).Name() for i in indices]
-    inputs = [by_name[n] for n in names(source.InputsAsNumpy())]
-    outputs = [by_name[n] for n in names(source.OutputsAsNumpy())]
+
+    def places(wanted, compiled_indices):
+        """The compiled tensors of source tensors: by name or, where Vela renames, by type and shape."""
+        free = [i for i in compiled_indices]
+        result = []
+        for i in wanted:
+            t = source.Tensors(i)
+            alike = [j for j in free if graph.Tensors(j).Type() == t.Type()
+                     and np.array_equal(graph.Tensors(j).ShapeAsNumpy(), t.ShapeAsNumpy())]
+            j = by_name.get(t.Name(), alike[0] if alike else None)
+            if j is None:
+                raise LookupError(f"tensor {t.Name()} is not in the compiled model")
+            if j in free:
+                free.remove(j)
+            result.append(j)
+        return result
+
+    inputs = places(source.InputsAsNumpy(), graph.InputsAsNumpy())
+    outputs = places(source.OutputsAsNumpy(), graph.OutputsAsNumpy())
 
     def variable(i):
         """State starts at the zero point."""

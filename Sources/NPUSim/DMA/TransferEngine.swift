@@ -77,6 +77,9 @@ enum TransferEngine {
   }
 
   /// The first byte of the source, as an offset in its bank, that nobody ever wrote.
+  ///
+  /// Compilers round lengths up to 16 bytes: up to 15 unwritten bytes at the end of a piece do not count,
+  /// and stay unwritten in the copy.
   static func firstUninitialised(
     _ transfer: Transfer, _ access: Access, indices: [Int32]
   ) -> Int? {
@@ -84,7 +87,8 @@ enum TransferEngine {
     var found: Int?
     forEachPiece(transfer, access, indices) { from, _ in
       guard found == nil else { return }
-      found = source.bank.initialised.firstMissing(in: from..<from + transfer.length)
+      found = source.bank.initialised.firstMissing(
+        in: from..<from + max(1, transfer.length - 15))
     }
     return found
   }
@@ -97,8 +101,13 @@ enum TransferEngine {
     forEachPiece(transfer, access, indices) { from, to in
       let bytes = source.bank.base + from
       if let destination = access.destination {
+        let tail = max(0, transfer.length - 15)
+        let missing = source.bank.initialised.firstMissing(in: from + tail..<from + transfer.length)
         (destination.bank.base + to).copyMemory(from: bytes, byteCount: transfer.length)
         destination.bank.noteWrite(to..<to + transfer.length)
+        if let missing {
+          destination.bank.noteUnwritten(to + missing - from..<to + transfer.length)
+        }
       } else {
         internalMemory.store(bytes, to..<to + transfer.length)
       }

@@ -89,6 +89,11 @@ struct WeightLayout: Hashable {
 }
 
 extension KernelKind {
+  /// Whether its weights are IFM2.
+  var isMatrixProduct: Bool {
+    if case .matrixProduct = self { true } else { false }
+  }
+
   /// Whether it is an elementwise operation.
   var isElementwise: Bool {
     if case .elementwise = self { true } else { false }

@@ -27,15 +27,12 @@ struct BlockDependency {
       }
       guard overlaps else { continue }
       let own: Int
-      if !earlier.isStoredInOrder {
-        // Blocks of a transposed output lie elsewhere than their number says.
+      if !comparesBlocks(with: input.map) {
         own = 0
       } else if let offset = offset(in: input.map) {
         own = blockLimit(input.map, offset: offset)
-      } else if isRolling(input.map) {
-        own = blockLimit(rolling: input.map)
       } else {
-        own = 0
+        own = byteLimit(input.map)
       }
       if own < limit.value { limit = (own, input.map.role) }
     }
@@ -46,8 +43,7 @@ struct BlockDependency {
   /// one tensor, so that blocks can be compared; compilers cut layers into slices.
   private func offset(in input: FeatureMap) -> (Int, Int, Int)? {
     let output = earlier.ofm
-    guard earlier.block.depth > 0, later.block.depth > 0, input.region == output.region,
-      input.elementBytes == output.elementBytes, input.isBricked == output.isBricked,
+    guard input.elementBytes == output.elementBytes, input.isBricked == output.isBricked,
       max(input.height, output.height) == 1 || input.strideY == output.strideY,
       max(input.width, output.width) == 1 || input.pixelStride == output.pixelStride,
       !input.isBricked || max(input.depth, output.depth) <= 16 || input.strideC == output.strideC,
@@ -117,13 +113,12 @@ struct BlockDependency {
     }
   }
 
-  /// Whether input and earlier output are parts of one buffer that wraps round in height.
-  private func isRolling(_ input: FeatureMap) -> Bool {
-    let output = earlier.ofm
-    return earlier.block.depth > 0 && later.block.depth > 0 && input.region == output.region
-      && (!input.isOneTile || !output.isOneTile) && input.width <= input.width0
-      && output.width <= output.width0 && input.height == later.ifm.height
-      && input.width == later.ifm.width && input.depth == later.ifm.depth
+  /// Whether blocks say which bytes are touched when.
+  private func comparesBlocks(with input: FeatureMap) -> Bool {
+    if case .resize = later.kind { return false }
+    return earlier.isStoredInOrder && earlier.block.depth > 0
+      && later.block.depth > 0 && input.region == earlier.ofm.region
+      && input.width <= input.width0 && earlier.ofm.width <= earlier.ofm.width0
   }
 
   /// Blocks of the earlier output.
@@ -143,19 +138,29 @@ struct BlockDependency {
       ))
   }
 
-  /// The smallest distance of blocks that share bytes.
-  private func blockLimit(rolling input: FeatureMap) -> Int {
-    let inputs = inputJobs(input)
+  /// The smallest distance of blocks that share bytes. Broadcast operands and the weights of a matrix
+  /// product count as read by the first block.
+  private func byteLimit(_ input: FeatureMap) -> Int {
     let outputs = outputJobs
     var limit = maximum
     let written = (0..<min(maximum, outputs.count)).map {
       earlier.ofm.byteRuns(outputs.ranges(outputs.count - 1 - $0, at: (0, 0, 0)))
     }
-    for i in 0..<min(maximum, inputs.count) where i < limit {
-      let read = input.byteRuns(inputs.ranges(i, at: (0, 0, 0)))
+    func compare(_ read: [Range<Int>], _ i: Int) {
       for (j, runs) in written.enumerated() where i + j < limit {
         if FeatureMap.overlap(read, runs) { limit = i + j }
       }
+    }
+    let isBlockwise =
+      input.height == later.ifm.height && input.width == later.ifm.width
+      && input.depth == later.ifm.depth
+    guard isBlockwise, !(later.kind.isMatrixProduct && input.role == .ifm2) else {
+      compare(input.byteRuns((0..<input.height, 0..<input.width, 0..<input.depth)), 0)
+      return limit
+    }
+    let inputs = inputJobs(input)
+    for i in 0..<min(maximum, inputs.count) where i < limit {
+      compare(input.byteRuns(inputs.ranges(i, at: (0, 0, 0))), i)
     }
     return limit
   }
