@@ -15,8 +15,8 @@ struct DecodeEstimate {
   /// An estimate in the memories of a plan.
   init(accelerator: Accelerator, regions: [Manifest.RegionEntry]) {
     self.accelerator = accelerator
-    memories = Region.allCases.map { region in
-      guard let speed = regions.first(where: { $0.index == region.rawValue })?.speed else {
+    memories = BasePointer.allCases.map { pointer in
+      guard let speed = regions.first(where: { $0.index == pointer.region.rawValue })?.speed else {
         return .ideal
       }
       return MemoryTraits(
@@ -26,11 +26,13 @@ struct DecodeEstimate {
   }
 
   /// Adds a job.
-  mutating func add(_ linears: [JobLinear]) {
-    let events = LinearJobEmitter.events(linears)
+  mutating func add(_ events: [IssueEvent]) {
     cycles += JobTimeline(events, accelerator: accelerator, memories: memories).total
-    let bytes = linears.flatMap(\.packed.slices).reduce(0) { $0 + $1.bytes }
-    let rate = memories[Region.weights.rawValue].readBytesPerCycle
+  }
+
+  /// Adds encoded bytes to the bound.
+  mutating func read(_ bytes: Int) {
+    let rate = memories[BasePointer.weights.rawValue].readBytesPerCycle
     bound += Int((Double(bytes) / rate).rounded(.up))
   }
 }

@@ -9,6 +9,8 @@ public struct SiteStatistics: Sendable {
   /// For what `rope` reads: the largest component of each pair of channels along each of
   /// ``directions`` directions of a full turn, pair by pair (its support function).
   public var support: [Float] = []
+  /// The largest sum of magnitudes of a row.
+  public var rowSum: Float = 0
   /// How many rows were seen.
   public var rows: Int
 

@@ -58,6 +58,11 @@ public struct Calibrator {
           for i in 0..<width { largest[i] = max(largest[i], abs(numbers[t * width + i])) }
         }
       }
+      for t in 0..<n {
+        var sum: Float = 0
+        for i in 0..<width { sum += abs(numbers[t * width + i]) }
+        statistics[index].rowSum = max(statistics[index].rowSum, sum)
+      }
       statistics[index].channelSquares.withUnsafeMutableBufferPointer { squares in
         for t in 0..<n {
           for i in 0..<width {

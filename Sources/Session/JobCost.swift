@@ -13,8 +13,8 @@ struct JobCost {
   init(_ program: Program) {
     accelerator = Accelerator.named(program.manifest.npu)
     known = Array(repeating: nil, count: program.manifest.jobs.count)
-    memories = Region.allCases.map { region in
-      let speed = program.manifest.regions.first { $0.index == region.rawValue }?.speed
+    memories = BasePointer.allCases.map { pointer in
+      let speed = program.manifest.regions.first { $0.index == pointer.region.rawValue }?.speed
       return speed.map {
         MemoryTraits(
           readBytesPerCycle: $0.read, writeBytesPerCycle: max($0.write, 1e-3),

@@ -45,19 +45,20 @@ func bisectNamesSeededFaults(_ fault: SeededFault) throws {
   var faulty = sound
   let decode = try #require(faulty.function("decode"))
   let write = try #require(decode.operations.first { $0.code == .kvWrite })
-  // The multipliers are the last but one operand, whatever stands before them.
-  guard case .constant(let id) = write.operands[write.operands.count - 2] else {
+  // The multipliers are the last operand, whatever stands before them.
+  guard case .constant(let id)? = write.operands.last else {
     Issue.record("the multipliers are not a constant")
     return
   }
-  let heads = faulty[id].type.shape.count
-  let values = try #require(faulty[id].data?.integers(Int32.self, count: heads))
+  let count = faulty[id].type.shape.count
+  let values = try #require(faulty[id].data?.integers(Int32.self, count: count))
   faulty[id].data = .init(int32: values.map { $0 / 2 })
   let result = try Bisection(try compiled(sound), try compiled(faulty), probe: tokens)
   #expect(result.first?.stage == .tables)
-  #expect(result.first?.name == "\(write.provenance.source): multiplier")
+  // Two operations: take the centre off, then scale by this constant and store.
+  #expect(result.first?.name == "\(write.provenance.source), operation 2: second operand")
   let activations = try #require(result.stages.last)
-  #expect(activations.findings.first?.name == write.provenance.source)
+  #expect(activations.findings.first?.name == "\(write.provenance.source), operation 2")
   #expect(activations.findings.first?.row == 0)
 }
 

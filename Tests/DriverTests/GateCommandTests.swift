@@ -122,15 +122,14 @@ extension CommandTests {
     var at = entry.firstWord
     var found: Int?
     while at < entry.firstWord + entry.words {
-      if program.steps[at] & 0xFF == Kernel.mul.rawValue { found = at + 4 }
+      if program.steps[at] & 0xFF == Kernel.embedding.rawValue { found = at + 6 }
       at += Int(program.steps[at] >> 8)
     }
     let word = try #require(found)
     let stepsPath = bad + "/" + PackageFile.steps
     var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: stepsPath)))
-    // The multiplier's second highest byte: about a percent.
-    bytes[word * 4 + 2] ^= 0x20
-    bytes[word * 4 + 3] ^= 0x08
+    // The shift: embeddings are half as large, or twice.
+    bytes[word * 4] ^= 1
     try Data(bytes).write(to: URL(fileURLWithPath: stepsPath))
     let manifestPath = bad + "/" + PackageFile.manifest
     var manifest = try json(manifestPath)

@@ -4,26 +4,25 @@ import Support
 
 /// One kernel operation of an NPU job, read back from its command stream.
 struct NPUWork {
-  /// The model's tensor it computes, as the manifest says.
+  /// The model's tensor or operation it computes, as the manifest says.
   let source: String
+  /// The source, with a number where it takes several operations. Depth slices of a layer share a name.
+  private(set) var name: String
   /// What it does.
   let operation: KernelOperation
   /// Registers that decide what is computed, with the words last written to them.
   let settings: [Opcode: UInt64]
   /// Where the result goes; nil when it is not in memory.
   let output: FeatureMapPlace?
+  /// Operands that are constants of the params region.
+  let constants: [(what: String, place: FeatureMapPlace)]
+  /// The look-up table it uses, in the params region.
+  let table: Range<Int>?
   /// How the weights are ordered, and their streams in the weights region; nil without weights.
   let geometry: WeightGeometry?
   let weightStreams: [Range<Int>]
   /// The scale records' streams in the weights region.
   let scaleStreams: [Range<Int>]
-
-  /// Registers that decide what is computed rather than where or how fast.
-  private static let numerics: [Opcode] = [
-    .setIFMPrecision, .setIFMZeroPoint, .setOFMPrecision, .setOFMZeroPoint, .setActivation,
-    .setActivationMin, .setActivationMax, .setKernelStride, .setOFMScale, .setOPAScale,
-    .setOPBScale, .setIFMScale, .setIFM2Scale, .setIFM2ZeroPoint, .setIFM2Precision,
-  ]
 
   /// The operations of all jobs, by job.
   ///
@@ -44,12 +43,26 @@ struct NPUWork {
         throw DiagnosticError("bisect.job", "job '\(job.name)' is for an NPU we do not know")
       }
       do throws(StreamError) {
-        jobs.append(try read(stream, on: accelerator, sources: job.provenance))
+        jobs.append(named(try read(stream, on: accelerator, sources: job.provenance)))
       } catch {
         throw DiagnosticError("bisect.job", "job '\(job.name)': \(error)")
       }
     }
     return jobs
+  }
+
+  /// Numbers the operations without weights of each source.
+  private static func named(_ work: [NPUWork]) -> [NPUWork] {
+    var totals: [String: Int] = [:]
+    for item in work where item.geometry == nil { totals[item.source, default: 0] += 1 }
+    var counts: [String: Int] = [:]
+    return work.map { item in
+      guard item.geometry == nil, totals[item.source] ?? 0 > 1 else { return item }
+      var item = item
+      counts[item.source, default: 0] += 1
+      item.name = "\(item.source), operation \(counts[item.source] ?? 0)"
+      return item
+    }
   }
 
   private static func read(
@@ -59,6 +72,8 @@ struct NPUWork {
     var registers = RegisterFile(stream.product)
     var copies: [Copy] = []
     var work: [NPUWork] = []
+    // Provenance has an entry for every kernel and every transfer.
+    var entry = 0
     while let command = try reader.next() {
       guard command.isOperation else {
         registers.apply(command)
@@ -67,30 +82,39 @@ struct NPUWork {
       if command.opcode == .opStop { break }
       if command.opcode == .opDMAStart {
         if let copy = Copy(registers) { copies.append(copy) }
+        entry += 1
         continue
       }
       guard let operation = KernelOperation(command, registers: registers) else { continue }
       work.append(
         NPUWork(
-          operation, registers, accelerator: accelerator, copies: copies,
-          source: sources.indices.contains(work.count)
-            ? sources[work.count] : "operation \(work.count)"
-        ))
+          operation, command, registers, accelerator: accelerator, copies: copies,
+          source: sources.indices.contains(entry) ? sources[entry] : "operation \(work.count)"))
+      entry += 1
     }
     return work
   }
 
   private init(
-    _ operation: KernelOperation, _ registers: RegisterFile, accelerator: Accelerator,
-    copies: [Copy], source: String
+    _ operation: KernelOperation, _ command: Command, _ registers: RegisterFile,
+    accelerator: Accelerator, copies: [Copy], source: String
   ) {
     self.source = source
+    name = source
     self.operation = operation
-    var settings: [Opcode: UInt64] = [:]
-    for register in Self.numerics { settings[register] = registers.rawBits(register) }
-    self.settings = settings
+    settings = Self.settings(operation, command, registers)
     output = registers.place(.ofm, shape: operation.ofm)
-    guard operation.kind == .convolution || operation.kind == .depthwise else {
+    let isWeighted = operation.kind == .convolution || operation.kind == .depthwise
+    let footprint = KernelFootprint(
+      command, registers: registers, rules: BlockRules(accelerator))
+    constants = (footprint?.inputs ?? []).enumerated().compactMap { index, place in
+      place.region == BasePointer.params.rawValue
+        ? (what: index == 0 ? "first operand" : "second operand", place: place) : nil
+    }
+    table =
+      operation.usesTable
+      ? copies.last { $0.region == nil }.map { $0.source..<$0.source + $0.length } : nil
+    guard isWeighted else {
       geometry = nil
       weightStreams = []
       scaleStreams = []
@@ -103,11 +127,12 @@ struct NPUWork {
         let from = registers.value(base, .addr), let count = registers.value(length, .length),
         count > 0, from >= 0
       else { return nil }
-      if region == Region.weights.rawValue { return from..<from + count }
-      let copy = copies.last { $0.covers(region, from..<from + count) }
-      return copy.map {
-        $0.source + from - $0.destination..<$0.source + from - $0.destination + count
+      if region == BasePointer.weights.rawValue { return from..<from + count }
+      guard let copy = copies.last(where: { $0.covers(region, from..<from + count) }) else {
+        return nil
       }
+      let start = copy.source + from - copy.destination
+      return start..<start + count
     }
     weightStreams = [
       (Opcode.setWeightBase, Opcode.setWeightLength), (.setWeight1Base, .setWeight1Length),
@@ -116,6 +141,29 @@ struct NPUWork {
     scaleStreams = [
       (Opcode.setScaleBase, Opcode.setScaleLength), (.setScale1Base, .setScale1Length),
     ].prefix(accelerator.cores).compactMap { range($0.0, $0.1, .setScaleRegion) }
+  }
+
+  /// The words of the registers that decide what an operation computes, rather than where or how fast.
+  /// Registers that its kind does not read are left out: they hold what another operation left there.
+  private static func settings(
+    _ operation: KernelOperation, _ command: Command, _ registers: RegisterFile
+  ) -> [Opcode: UInt64] {
+    var used: [Opcode] = [
+      .setIFMPrecision, .setIFMZeroPoint, .setOFMPrecision, .setOFMZeroPoint, .setActivation,
+      .setActivationMin, .setActivationMax,
+    ]
+    switch operation.kind {
+    case .elementwise:
+      used += [.setOFMScale, .setOPAScale, .setOPBScale]
+      used += [.setIFM2Precision, .setIFM2ZeroPoint, .setIFM2Broadcast]
+      if !operation.hasSecondTensor { used.append(.setIFM2Scalar) }
+    case .convolution, .depthwise: used.append(.setKernelStride)
+    default: used += [.setKernelStride, .setOFMScale]
+    }
+    var settings: [Opcode: UInt64] = [:]
+    for register in used { settings[register] = registers.rawBits(register) }
+    settings[command.opcode] = command.bits
+    return settings
   }
 
   private static func geometry(
@@ -147,24 +195,29 @@ struct NPUWork {
     return geometry
   }
 
-  /// A transfer from the weights region to a buffer.
+  /// A transfer of constants: from the weights region to a buffer, or from the params region to the NPU's
+  /// internal memory, which is where tables are.
   private struct Copy {
     let source: Int
-    let region: Int
+    /// The destination's base pointer; nil for internal memory.
+    let region: Int?
     let destination: Int
     let length: Int
 
     /// The transfer that `registers` describe; nil when it is not a plain copy of constants.
     init?(_ registers: RegisterFile) {
-      guard registers.value(.setDMA0SrcRegion, .region) == Region.weights.rawValue,
+      guard let from = registers.value(.setDMA0SrcRegion, .region),
         let source = registers.value(.setDMA0Src, .addr),
         let region = registers.value(.setDMA0DstRegion, .region),
+        let mode = registers.value(.setDMA0DstRegion, .regionMode),
         let destination = registers.value(.setDMA0Dst, .addr),
         let length = registers.value(.setDMA0Len, .addr), source >= 0, destination >= 0,
         length > 0, length <= Region.byteLimit
       else { return nil }
+      let isTable = mode == 1 && from == BasePointer.params.rawValue
+      guard isTable || (mode == 0 && from == BasePointer.weights.rawValue) else { return nil }
       self.source = source
-      self.region = region
+      self.region = isTable ? nil : region
       self.destination = destination
       self.length = length
     }

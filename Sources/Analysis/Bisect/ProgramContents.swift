@@ -30,52 +30,76 @@ struct ProgramContents {
   /// Takes a program apart.
   init(_ program: Program) throws(DiagnosticError) {
     jobs = try NPUWork.jobs(of: program)
-    guard let entry = program.entry("decode"),
-      let decoded = Step.decode(
-        Array(program.steps[entry.firstWord..<entry.firstWord + entry.words]))
-    else { throw DiagnosticError("package.steps", "the steps of decode are malformed") }
-    var steps: [(step: Step, source: String)] = []
-    for (index, step) in decoded.enumerated() {
-      let named = entry.sources.flatMap { $0.indices.contains(index) ? $0[index] : nil }
-      steps.append((step, named ?? "decode step \(index)"))
-    }
-    self.steps = steps
     var items: [Item] = []
-    var seen: [String: Int] = [:]
-    /// Operations of equal name are told apart by number.
-    func unique(_ name: String) -> String {
-      seen[name, default: 0] += 1
-      return seen[name] == 1 ? name : "\(name) (\(seen[name] ?? 0))"
-    }
-    for (step, source) in steps {
-      if step.kernel == .npuJob {
+    var decode: [(step: Step, source: String)] = []
+    for entry in program.manifest.entries {
+      guard
+        let steps = Step.decode(
+          Array(program.steps[entry.firstWord..<entry.firstWord + entry.words]))
+      else { throw DiagnosticError("package.steps", "the steps of \(entry.name) are malformed") }
+      let isDecode = entry.name == "decode"
+      let prefix = isDecode ? "" : "\(entry.name): "
+      for (index, step) in steps.enumerated() {
+        let named = entry.sources.flatMap { $0.indices.contains(index) ? $0[index] : nil }
+        let source = named ?? "step \(index)"
+        if isDecode { decode.append((step, source)) }
+        guard step.kernel == .npuJob else {
+          items += StepLayout.items(of: step, name: prefix + source, in: program)
+          continue
+        }
         let job = Int(step.parameters[0])
         guard jobs.indices.contains(job) else {
           throw DiagnosticError("package.steps", "there is no job \(job)")
         }
-        var order: [String] = []
-        var groups: [String: [NPUWork]] = [:]
-        for work in jobs[job] {
-          if groups[work.source] == nil { order.append(work.source) }
-          groups[work.source, default: []].append(work)
+        var at = 0
+        while at < jobs[job].count {
+          let start = at
+          while at < jobs[job].count, jobs[job][at].name == jobs[job][start].name { at += 1 }
+          items += Self.items(
+            of: jobs[job][start..<at], name: prefix + jobs[job][start].name, in: program,
+            // Entry points share the streams.
+            withWeights: isDecode)
         }
-        for name in order {
-          items += Self.items(of: groups[name] ?? [], name: unique(name), in: program)
-        }
-      } else {
-        let name = unique(
-          source.hasPrefix("decode step") ? "\(source) (\(step.kernel.name))" : source)
-        items += StepLayout.items(of: step, name: name, in: program)
       }
     }
+    let place = program.manifest.position
+    if place.rotationRowBytes > 0 {
+      items.append(
+        Self.table(
+          "rotation table",
+          program.params.slice(
+            at: place.rotationOffset,
+            count: place.rotationRowBytes * program.manifest.model.context),
+          elementBytes: 2, columns: place.rotationRowBytes / 2))
+    }
+    steps = decode
     self.items = items
   }
 
-  /// The arrays of the NPU operations that together compute one tensor, slice by slice.
-  private static func items(of slices: [NPUWork], name: String, in program: Program) -> [Item] {
+  /// A table that lies somewhere in the params region.
+  private static func table(
+    _ name: String, _ content: ByteSource?, elementBytes: Int, columns: Int,
+    columnNames: [String] = []
+  ) -> Item {
+    Item(
+      stage: .tables, name: name, columns: max(columns, 1), columnNames: columnNames,
+      identity: content.map { $0.withBytes { CRC32.checksum($0) } },
+      load: { () throws(DiagnosticError) in
+        guard let content else {
+          throw DiagnosticError(
+            "bisect.table", "lies outside the params region", at: SourceLocation(element: name))
+        }
+        return signedIntegers(content.withBytes { Array($0) }, elementBytes: elementBytes)
+      })
+  }
+
+  /// The arrays of an NPU operation, or of the slices that together compute one tensor.
+  private static func items(
+    of slices: ArraySlice<NPUWork>, name: String, in program: Program, withWeights: Bool
+  ) -> [Item] {
     var items: [Item] = []
     let weighted = slices.filter { !$0.weightStreams.isEmpty }
-    if let geometry = weighted.first?.geometry {
+    if withWeights, let geometry = weighted.first?.geometry {
       let row = geometry.storedInputs * geometry.kernelHeight * geometry.kernelWidth
       items.append(
         Item(
@@ -89,24 +113,37 @@ struct ProgramContents {
       items.append(
         Item(
           stage: .scales, name: name, columns: 3, columnNames: ["bias", "multiplier", "shift"],
-          identity: identity(
-            weighted.map(\.scaleStreams), weighted.map(\.geometry), in: program),
+          identity: identity(weighted.map(\.scaleStreams), weighted.map(\.geometry), in: program),
           load: { () throws(DiagnosticError) in
             var numbers: [Int64] = []
             for slice in weighted { numbers += try records(of: slice, name: name, in: program) }
             return numbers
           }))
     }
-    if let first = slices.first {
-      let registers = first.settings.sorted { $0.key.rawValue < $1.key.rawValue }
+    guard let first = slices.first else { return items }
+    for (what, place) in first.constants {
+      let bytes = place.elements { _, range in
+        program.params.slice(at: range.lowerBound, count: range.count)?.withBytes { Array($0) }
+      }
       items.append(
-        Item(
-          stage: .registers, name: name, columns: registers.count,
-          columnNames: registers.map(\.key.name), identity: nil,
-          load: { () throws(DiagnosticError) in
-            registers.map { Int64(truncatingIfNeeded: $0.value >> 16) }
-          }))
+        table(
+          "\(name): \(what)", bytes.map { ByteSource($0) },
+          elementBytes: place.layout?.elementBytes ?? 4, columns: 1))
     }
+    if let range = first.table {
+      items.append(
+        table(
+          "\(name): table", program.params.slice(at: range.lowerBound, count: range.count),
+          elementBytes: 2, columns: 2, columnNames: ["base", "slope"]))
+    }
+    let registers = first.settings.sorted { $0.key.rawValue < $1.key.rawValue }
+    items.append(
+      Item(
+        stage: .registers, name: name, columns: registers.count,
+        columnNames: registers.map(\.key.name), identity: nil,
+        load: { () throws(DiagnosticError) in
+          registers.map { Int64(truncatingIfNeeded: $0.value >> 16) }
+        }))
     return items
   }
 

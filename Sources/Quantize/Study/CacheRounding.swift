@@ -30,7 +30,7 @@ struct CacheRounding {
     }
     var result: [CacheRounding] = []
     for operation in function.operations where operation.code == .kvWrite {
-      guard operation.operands.count >= 6, case .value(let x) = operation.operands[0],
+      guard operation.operands.count >= 5, case .value(let x) = operation.operands[0],
         case .state(let state) = operation.operands[2],
         case .constant(let offset) = operation.operands[3], let producer = producers[x],
         let scale = function[x].type.quant?.scales.first,
@@ -40,9 +40,11 @@ struct CacheRounding {
           "quantize.operation", "kv_write is not in its integer form",
           at: SourceLocation(element: operation.provenance.source))
       }
-      let headDim = study.integer[state].type.shape[2]
-      let count = heads.count * headDim
-      guard let offsets = study.integer[offset].data?.integers(Int16.self, count: count) else {
+      let count = function[x].type.shape.dimensions.last ?? 0
+      let headDim = max(count / max(heads.count, 1), 1)
+      guard let offsets = study.integer[offset].data?.integers(Int16.self, count: count),
+        heads.count * headDim == count
+      else {
         throw DiagnosticError(
           "quantize.operation", "kv_write's offsets are unreadable",
           at: SourceLocation(element: operation.provenance.source))
@@ -52,7 +54,8 @@ struct CacheRounding {
           producer: producer, source: operation.provenance.source,
           stage: keys.contains(state) ? .keys : .values,
           steps: (0..<count).map { heads[$0 / headDim] },
-          offsets: offsets.map { Float($0) * scale }))
+          offsets: QuantizationStudy.paired(
+            offsets.map { Float($0) * scale }, headDim: study.turnedHead(producer, in: function))))
     }
     return result
   }

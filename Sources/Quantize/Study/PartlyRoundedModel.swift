@@ -47,14 +47,18 @@ public struct PartlyRoundedModel: LogitModel, Sendable {
       switch operation.code {
       case .linear where stages.contains(.weights), .embedding where stages.contains(.embeddings):
         guard case .constant(let id) = operation.operands[1] else { continue }
-        replace(index, operand: 1, try study.dequantised(id))
+        let headDim = study.turnedHead(index, in: integer)
+        replace(index, operand: 1, try study.dequantised(id, headDim: headDim).values)
       case .rope where stages.contains(.tables):
         guard case .constant(let id) = operation.operands[2],
           let scale = study.integer[id].type.quant?.scales.first,
           let values = study.integer[id].data?.integers(
             Int16.self, count: study.integer[id].type.shape.count)
         else { continue }
-        replace(index, operand: 2, values.map { Float($0) * scale })
+        replace(
+          index, operand: 2,
+          QuantizationStudy.paired(
+            values.map { Float($0) * scale }, headDim: study.turnedHead(index, in: integer)))
       case .lut where stages.contains(.tables):
         guard case .value(let x) = operation.operands[0], let result = operation.results.first,
           case .constant(let id) = operation.operands[1], let producer = producers[x],

@@ -46,7 +46,10 @@ extension QuantizationStudy {
         case .constant(let id) = operation.operands[1], seen.insert(id).inserted
       {
         let kind: TensorFidelity.Kind = operation.code == .linear ? .weight : .embedding
-        result.append(try matrix(id, like: float.operations[index], name: name, kind))
+        result.append(
+          try matrix(
+            id, like: float.operations[index], headDim: turnedHead(index, in: integer), name: name,
+            kind))
       }
       if let id = operation.results.first {
         let limit =
@@ -68,7 +71,7 @@ extension QuantizationStudy {
   /// Runs both forms and hands over each operation's reals, integers and their scale.
   private func run(
     _ sequences: [[Int32]], _ float: Function, _ integer: Function,
-    _ body: (_ operation: Int, _ reals: [Float], _ integers: IntegerTensor, _ scale: Float) -> Void
+    _ body: (_ operation: Int, _ reals: [Float], _ integers: [Int32], _ scale: Float) -> Void
   ) throws(DiagnosticError) {
     let floats = try FloatInterpreter(self.float, functions: [function])
     let integers = try IntegerInterpreter(self.integer, functions: [function])
@@ -88,23 +91,26 @@ extension QuantizationStudy {
           function, ids: ids, position: start, state: &integerState,
           observer: { index, value, numbers in rounded.append((index, value, numbers)) })
         for (index, value, numbers) in rounded {
-          body(index, reals[index] ?? [], numbers, integer[value].type.quant?.scales.first ?? 1)
+          let order = turnedHead(index, in: integer)
+          body(
+            index, reals[index] ?? [], Self.paired(numbers.widened, headDim: order),
+            integer[value].type.quant?.scales.first ?? 1)
         }
       }
     }
   }
 
   private func matrix(
-    _ id: ConstantID, like operation: GraphIR.Operation, name: String, _ kind: TensorFidelity.Kind
+    _ id: ConstantID, like operation: GraphIR.Operation, headDim: Int?, name: String,
+    _ kind: TensorFidelity.Kind
   ) throws(DiagnosticError) -> TensorFidelity {
     guard case .constant(let original) = operation.operands[1],
-      let reals = float[original].data?.floats(count: float[original].type.shape.count),
-      let scales = integer[id].type.quant?.scales
+      let reals = float[original].data?.floats(count: float[original].type.shape.count)
     else {
       throw DiagnosticError(
         "quantize.operation", "its numbers are unreadable", at: SourceLocation(element: name))
     }
-    let rounded = try dequantised(id)
+    let (rounded, scales) = try dequantised(id, headDim: headDim)
     let columns = integer[id].type.shape[1]
     var sums = FidelitySums()
     for i in reals.indices {

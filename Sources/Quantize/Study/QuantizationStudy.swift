@@ -45,8 +45,38 @@ public struct QuantizationStudy: Sendable {
     try PartlyRoundedModel(self, rounding: stages)
   }
 
-  /// The reals that a quantised matrix stands for.
-  func dequantised(_ id: ConstantID) throws(DiagnosticError) -> [Float] {
+  /// The width of the heads whose channels an operation's result has in another order than the float
+  /// graph: the integer form of what `rope` turns stores the first of all pairs before the second of
+  /// all pairs. Nil where the order is the same.
+  func turnedHead(_ index: Int, in function: Function) -> Int? {
+    let operation = function.operations[index]
+    if operation.code == .rope { return operation.int("head_dim") }
+    guard operation.code == .linear, let result = operation.results.first else { return nil }
+    return function.operations.first { $0.code == .rope && $0.operands.first == .value(result) }?
+      .int("head_dim")
+  }
+
+  /// Entries of whole heads from the integer graph's order to the float graph's.
+  ///
+  /// - Parameters:
+  ///   - values: `size` numbers for each channel.
+  ///   - headDim: channels of a head; nil leaves the order as it is.
+  static func paired<T>(_ values: [T], headDim: Int?, size: Int = 1) -> [T] {
+    guard let headDim, headDim > 0, size > 0, values.count % (headDim * size) == 0 else {
+      return values
+    }
+    let half = headDim / 2
+    return (0..<values.count / size).flatMap { to -> ArraySlice<T> in
+      let (head, channel) = (to / headDim, to % headDim)
+      let from = (head * headDim + (channel % 2 == 0 ? channel / 2 : half + channel / 2)) * size
+      return values[from..<from + size]
+    }
+  }
+
+  /// The reals that a quantised matrix stands for, and each row's scale, in the float graph's order.
+  func dequantised(
+    _ id: ConstantID, headDim: Int?
+  ) throws(DiagnosticError) -> (values: [Float], scales: [Float]) {
     let constant = integer[id]
     guard constant.type.shape.rank == 2, let scales = constant.type.quant?.scales,
       scales.count == constant.type.shape[0], let data = constant.data,
@@ -57,8 +87,11 @@ public struct QuantizationStudy: Sendable {
         at: SourceLocation(element: constant.name))
     }
     let columns = constant.type.shape[1]
-    return data.bytes.withBytes { raw in
+    let values = data.bytes.withBytes { raw in
       raw.enumerated().map { Float(Int8(bitPattern: $1)) * scales[$0 / columns] }
     }
+    return (
+      Self.paired(values, headDim: headDim, size: columns), Self.paired(scales, headDim: headDim)
+    )
   }
 }
