@@ -104,11 +104,14 @@ public struct ProgramCompiler {
     _ = try MemoryPlan(sizes: [.arena: arena, .state: state.bytes], target: target)
 
     let tiling = LinearTiling(accelerator: accelerator)
+    let keys = try linearKeys(scheduled, graph)
+    let isInPlace = weightsFitOnChip(graph, arena: arena, state: state.bytes)
     let packer = WeightPacker(
-      graph: graph, accelerator: accelerator, tiling: tiling, sliceBytes: options.sliceBytes)
-    let packed = try packer.pack(try linearKeys(scheduled, graph), progress: progress)
+      graph: graph, accelerator: accelerator, tiling: tiling,
+      sliceBytes: isInPlace ? Int.max : options.sliceBytes)
+    let packed = try packer.pack(keys, progress: progress)
 
-    let stagingStride = (packed.largestSlice + 15) / 16 * 16
+    let stagingStride = isInPlace ? nil : (packed.largestSlice + 15) / 16 * 16
     var params = ParamsBuilder(region: .params)
     // What the CPU reads a row of is kept apart from what the NPU reads again and again.
     var tables = ParamsBuilder(region: .weights, start: packed.content.count)
@@ -120,7 +123,7 @@ public struct ProgramCompiler {
     }
 
     let sizes: [Region: Int] = [
-      .weights: tables.bytes, .arena: arena, .staging: 2 * stagingStride,
+      .weights: tables.bytes, .arena: arena, .staging: 2 * (stagingStride ?? 0),
       .state: state.bytes, .params: params.bytes,
     ]
     let memory = try MemoryPlan(sizes: sizes, target: target)
@@ -143,6 +146,15 @@ public struct ProgramCompiler {
     var decodeJobs: [[IssueEvent]] = []
     var decodeBytes = 0
     var decodeKernels: [Step] = []
+  }
+
+  /// Whether all weights have room in fast memory, where convolutions can read them without a copy. By
+  /// their raw size, because their encoding depends on the answer.
+  private func weightsFitOnChip(_ graph: Graph, arena: Int, state: Int) -> Bool {
+    let raw = graph.constants.reduce(0) { $0 + $1.type.byteCount }
+    let sizes: [Region: Int] = [.arena: arena, .state: state, .weights: raw + raw / 8]
+    let plan = try? MemoryPlan(sizes: sizes, target: target)
+    return plan?.memories[.weights]?.kind.isOnChipRAM == true
   }
 
   /// What the runtime sets for each token.
@@ -172,7 +184,7 @@ public struct ProgramCompiler {
 
   private func emit(
     _ entry: Scheduled, graph: Graph, state: StateLayout, packed: WeightPacker.Result,
-    tiling: LinearTiling, stagingStride: Int, params: inout ParamsBuilder,
+    tiling: LinearTiling, stagingStride: Int?, params: inout ParamsBuilder,
     tables: inout ParamsBuilder, into out: inout Emitted
   ) throws(DiagnosticError) {
     let firstWord = out.words.count

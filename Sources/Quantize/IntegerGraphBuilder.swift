@@ -223,8 +223,8 @@ struct IntegerGraphBuilder {
       guard let heads = before.int("heads"), heads > 0,
         rows.scales.allSatisfy({ $0 == rows.scales[0] })
       else { throw failure(before, "needs one scale for all values") }
-      // log2(e) · 2^12.
-      let steps = factor * 1.442_695_040_888_963_4 * 4096
+      // log2(e) · 2^12, and the 7 bits that products lose.
+      let steps = factor * 1.442_695_040_888_963_4 * 0x1p19
       let group = max(heads / max(keys.scales.count, 1), 1)
       let (multipliers, scoreShift) = try common(
         before, (0..<heads).map { q * Double(keys.scales[$0 / group]) * steps })

@@ -55,7 +55,7 @@ struct IntegerAttention: Sendable {
     for j in 0..<count {
       let row = keys + j * pitch
       var sum: Int32 = 0
-      for i in 0..<headDim { sum &+= Int32(q[i]) &* Int32(row[i]) }
+      for i in 0..<headDim { sum &+= (Int32(q[i]) &* Int32(row[i]) &+ 64) >> 7 }
       scores[j] = Int32(truncatingIfNeeded: Natural.shift(Int64(sum) &* m, s))
       top = max(top, Natural.sat16(Natural.shift(Int64(scores[j]), 4)))
     }

@@ -128,10 +128,10 @@ import Testing
     c.position = 1
     c.score = ([1 << 30], 30)
     var wrong = 0
-    for u in stride(from: 0, to: 65536 + 70, by: 7) {
-      // a_0 = 0 and a_1 = -u: q = (u / 127, u % 127), k_1 = (-127, -1).
-      c.q = [Int16(u / 127), Int16(u % 127)]
-      c.k = [0, 0, -127, -1]
+    for u in stride(from: 0, to: 65534, by: 7) {
+      // a_0 = 0 and a_1 close to -u: q adds up to u, k_1 is -127/128 of the unit.
+      c.q = [Int16(u / 2), Int16(u - u / 2)]
+      c.k = [0, 0, -127, -127]
       c.v = [0, 0, 127, -127]
       if c.run() != c.expected() { wrong += 1 }
     }

@@ -28,16 +28,16 @@ struct JobLinear {
 
 /// Writes the command stream of one NPU job.
 ///
-/// Linear layers are 1×1 convolutions over depth slices of their weights, with the next slice's weights
-/// on their way while one is computed. Per slice `i`: wait until the convolution that last read staging
+/// Linear layers are 1×1 convolutions. Where the weights live in fast memory they are read in place.
+/// Elsewhere they come in depth slices, with the next slice's weights on their way while one is computed. Per slice `i`: wait until the convolution that last read staging
 /// buffer `i mod 2` has finished (all but the newest kernel: `KERNEL_WAIT 1`), start the DMA, wait for it,
 /// issue the convolution. The wait for the DMA holds the parser, not the kernel before, so transfer and
 /// computation overlap. How far neighbouring kernels overlap is worked out from the bytes they touch.
 struct JobEmitter {
   private let accelerator: Accelerator
   private let rules: BlockRules
-  /// The size of one staging buffer.
-  private let stagingStride: Int
+  /// The size of one staging buffer; nil when weights are read in place.
+  private let stagingStride: Int?
   private var builder: StreamBuilder
   private var recent: [Issued] = []
   private var slices = 0
@@ -46,7 +46,7 @@ struct JobEmitter {
 
   /// The same job as the timing model sees it.
   private(set) var events: [IssueEvent] = []
-  /// What each kernel and transfer belongs to, in stream order.
+  /// What each kernel belongs to, in stream order.
   private(set) var provenance: [String] = []
 
   private struct Issued {
@@ -61,7 +61,7 @@ struct JobEmitter {
   }
 
   /// An emitter of one job.
-  init(accelerator: Accelerator, stagingStride: Int) {
+  init(accelerator: Accelerator, stagingStride: Int?) {
     self.accelerator = accelerator
     rules = BlockRules(accelerator)
     self.stagingStride = stagingStride
@@ -154,7 +154,6 @@ struct JobEmitter {
     try builder.opDMAStart()
     events.append(
       .transfer(bytes: Self.tableBytes, source: place.base.rawValue, destination: nil))
-    provenance.append("table")
     try dmaWait()
     table = place
   }
@@ -321,31 +320,16 @@ struct JobEmitter {
     let packed = linear.packed
     let isWide = packed.key.inputElement == .int16
     for slice in packed.slices {
-      let staging = slices % 2 * stagingStride
-      if !recent.isEmpty { try kernelWait(1) }
-      try builder.setDMA0SrcRegion(
-        region: Region.weights.rawValue, regionMode: .external, strideMode: .d1)
-      try builder.setDMA0Src(slice.offset)
-      try builder.setDMA0DstRegion(region: Region.staging.rawValue, regionMode: .external)
-      try builder.setDMA0Dst(staging)
-      try builder.setDMA0Len(slice.bytes)
-      try builder.opDMAStart()
-      events.append(
-        .transfer(
-          bytes: slice.bytes, source: Region.weights.rawValue,
-          destination: Region.staging.rawValue))
-      provenance.append(linear.name)
-      try dmaWait()
-
+      let (region, offset) = try fetch(slice)
       let output = linear.output(of: slice)
       try setIFM(linear.input, depth: packed.inputs)
       try setOFM(output, scale: .perChannel)
       try setKernel(width: 1)
-      try builder.setWeightRegion(region: Region.staging.rawValue)
-      try builder.setScaleRegion(region: Region.staging.rawValue)
-      try builder.setScaleBase(staging)
+      try builder.setWeightRegion(region: region.rawValue)
+      try builder.setScaleRegion(region: region.rawValue)
+      try builder.setScaleBase(offset)
       try builder.setScaleLength(slice.scaleBytes)
-      try builder.setWeightBase(staging + slice.scaleBytes)
+      try builder.setWeightBase(offset + slice.scaleBytes)
       try builder.setWeightLength(slice.weightBytes)
       try builder.setActivation(activationFunction: .relu, activationClipRange: .ofmPrecision)
       try builder.setActivationMin(0x8000)
@@ -377,10 +361,31 @@ struct JobEmitter {
             ifmBits: packed.key.inputBits, ofmBits: output.element.byteCount * 8, kernelHeight: 1,
             kernelWidth: 1, strideY: 1, strideX: 1, usesTable: false, streamBytes: slice.bytes,
             ifm2Bytes: 0, ifmRegion: linear.input.base.rawValue,
-            ofmRegion: output.base.rawValue, streamRegion: Region.staging.rawValue)))
+            ofmRegion: output.base.rawValue, streamRegion: region.rawValue)))
       issued(footprint, linear.name)
-      slices += 1
     }
+  }
+
+  /// Where a slice's streams are when its convolution starts: in place, or in a staging buffer after a
+  /// transfer.
+  private mutating func fetch(_ slice: PackedSlice) throws -> (region: Region, offset: Int) {
+    guard let stagingStride else { return (.weights, slice.offset) }
+    let staging = slices % 2 * stagingStride
+    slices += 1
+    if !recent.isEmpty { try kernelWait(1) }
+    try builder.setDMA0SrcRegion(
+      region: Region.weights.rawValue, regionMode: .external, strideMode: .d1)
+    try builder.setDMA0Src(slice.offset)
+    try builder.setDMA0DstRegion(region: Region.staging.rawValue, regionMode: .external)
+    try builder.setDMA0Dst(staging)
+    try builder.setDMA0Len(slice.bytes)
+    try builder.opDMAStart()
+    events.append(
+      .transfer(
+        bytes: slice.bytes, source: Region.weights.rawValue,
+        destination: Region.staging.rawValue))
+    try dmaWait()
+    return (.staging, staging)
   }
 }
 
