@@ -220,18 +220,15 @@ struct IntegerGraphBuilder {
         let rows = result[v].type.quant, let factor = before.float("scale")
       else { throw failure(before, "needs two states and a scale") }
       let (q, out) = (try scale(0), try resultScale())
-      guard let heads = before.int("heads"), heads > 0,
-        rows.scales.allSatisfy({ $0 == rows.scales[0] })
-      else { throw failure(before, "needs one scale for all values") }
+      guard rows.scales.allSatisfy({ $0 == rows.scales[0] }),
+        keys.scales.allSatisfy({ $0 == keys.scales[0] })
+      else { throw failure(before, "needs one scale for all heads of a cache") }
       // log2(e) · 2^12, and the 7 bits that products lose.
       let steps = factor * 1.442_695_040_888_963_4 * 0x1p19
-      let group = max(heads / max(keys.scales.count, 1), 1)
-      let (multipliers, scoreShift) = try common(
-        before, (0..<heads).map { q * Double(keys.scales[$0 / group]) * steps })
-      let scores = add("\(site).score_multiplier", .int32, [heads]) {
-        ConstantData(int32: multipliers)
+      let step = q * Double(keys.scales[0]) * steps
+      guard let scores = FixedMultiplier(fixed31: step) else {
+        throw failure(before, "its scale of \(step) cannot be written")
       }
-      operation.operands.append(.constant(scores))
       let real = Double(rows.scales[0]) / 256 / out
       var fixed = FixedMultiplier(multiplier: 1, shift: 0)
       if function.element(.value(before.results[0])) == .int8 {
@@ -240,7 +237,8 @@ struct IntegerGraphBuilder {
         }
         fixed = found
       }
-      operation.attributes["score_shift"] = .int(scoreShift)
+      operation.attributes["score_multiplier"] = .int(Int(scores.multiplier))
+      operation.attributes["score_shift"] = .int(Int(scores.shift))
       operation.attributes["multiplier"] = .int(Int(fixed.multiplier))
       operation.attributes["shift"] = .int(Int(fixed.shift))
     case .silu, .gelu:

@@ -61,12 +61,6 @@ struct ScalePlan {
     }
     // The norms add up a row's magnitudes; eight times the largest sum seen still fits 32 bits.
     residual = largest / 0x1p28
-    /// States that attention reads as values.
-    var valueStates = Set<StateID>()
-    for operation in function.operations
-    where operation.code == .attention && operation.operands.count > 3 {
-      if case .state(let id) = operation.operands[3] { valueStates.insert(id) }
-    }
     func set(_ index: Int, _ element: ElementType, largest: Float) {
       let limit: Float = element == .int8 ? 127 : 32767
       types[sites[index]] = (element, max(largest, 1e-12) * Self.margin / limit)
@@ -107,13 +101,8 @@ struct ScalePlan {
         } else {
           channels = try channelMax(sites[source])
         }
-        let headDim = graph[state].type.shape[2]
-        let top = channels.max() ?? 0
-        states[state] = (0..<graph[state].type.shape[0]).map { head in
-          let part = channels[head * headDim..<(head + 1) * headDim]
-          let reach = valueStates.contains(state) ? top : part.max() ?? 0
-          return max(reach, 1e-12) / 127
-        }
+        let scale = max(channels.max() ?? 0, 1e-12) / 127
+        states[state] = [Float](repeating: scale, count: graph[state].type.shape[0])
       case .embedding, .add: break
       case .layerNorm, .lut:
         throw DiagnosticError(
