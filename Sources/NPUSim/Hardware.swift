@@ -13,7 +13,7 @@ public struct Hardware: Sendable, Hashable {
   public var cores: Int
   /// KiB of SHRAM a core (U55, U65).
   public var shramBanks: Int
-  /// Depth of the OFM micro-block (U55, U65).
+  /// Depth of the OFM micro-block (U55, U65); on U85 each operation chooses it.
   public var microblockDepth: Int
 
   /// Ethos-U55 with 32, 64, 128 or 256 MACs, `nil` for other numbers.
@@ -28,6 +28,12 @@ public struct Hardware: Sendable, Hashable {
     guard macs == 256 || macs == 512 else { return nil }
     return Hardware(
       product: .u65, macs: macs, cores: macs / 256, shramBanks: 48, microblockDepth: 8)
+  }
+
+  /// Ethos-U85 with 128, 256, 512, 1024 or 2048 MACs, `nil` for other numbers.
+  public static func u85(macs: Int) -> Hardware? {
+    guard let decoders = [128: 1, 256: 1, 512: 2, 1024: 4, 2048: 4][macs] else { return nil }
+    return Hardware(product: .u85, macs: macs, cores: decoders, shramBanks: 0, microblockDepth: 0)
   }
 
   /// Bytes of the internal memory that DMA and tables address.

@@ -5,9 +5,10 @@ extension KernelDescription {
   init(_ op: KernelOp) {
     let kind: Kind
     switch op.kind {
-    case .convolution:
+    case .convolution, .matrixProduct:
       kind = .convolution(partKernelFirst: op.weightLayout?.isPartKernelFirst ?? false)
     case .depthwise: kind = .depthwise
+    case .resize: kind = .pooling(reduceSum: false, max: false)
     case .pooling(let mode): kind = .pooling(reduceSum: mode == .reduceSum, max: mode == .max)
     case .elementwise(let mode):
       kind = .elementwise(

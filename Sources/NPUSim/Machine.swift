@@ -90,6 +90,10 @@ public struct Machine {
     var registers: RegisterFile
     var tracker: HazardTracker
     var result = RunResult()
+    /// U85: what operations hand to the next one within the NPU.
+    var local = LocalTensors()
+    /// U85: bit 0 of the last OFM of one element, for branches.
+    var resultFlag = false
     var commandIndex = 0
     var byteOffset = 0
   }
@@ -112,6 +116,10 @@ public struct Machine {
         "unknown opcode \(command.opcode) (cmd\(command.word == nil ? 0 : 1))")
     }
     if let word = command.word {
+      if command.opcode == 256 {
+        try branch(command.parameter, to: word, &job)
+        return true
+      }
       job.registers.setWide(
         opcode: command.opcode, parameter: command.parameter, word: word)
       return true
@@ -132,10 +140,15 @@ public struct Machine {
       job.result.interrupts.append(command.parameter)
       return false
     case 1: job.result.interrupts.append(command.parameter)
-    case 2: try execute(try resolver.convolution(depthwise: false), &job)
-    case 3: try execute(try resolver.convolution(depthwise: true), &job)
+    case 2:
+      let op = try resolver.convolution(depthwise: false, parameter: command.parameter)
+      try execute(op, &job)
+    case 3:
+      let op = try resolver.convolution(depthwise: true, parameter: command.parameter)
+      try execute(op, &job)
     case 5: try execute(try resolver.pooling(parameter: command.parameter), &job)
     case 6: try execute(try resolver.elementwise(parameter: command.parameter), &job)
+    case 7: try execute(try resolver.resize(parameter: command.parameter), &job)
     case 16:
       try execute(
         try TransferResolver(registers: job.registers, hardware: hardware).transfer(), &job)
@@ -153,8 +166,14 @@ public struct Machine {
     return true
   }
 
+  /// NPU_OP_BRANCH of U85; a stream that loops for ever ends at the limit of commands.
+  private func branch(_ parameter: UInt16, to target: UInt32, _ job: inout Job) throws(Fault) {
+    guard parameter & 1 == 0 || job.resultFlag else { return }
+    try job.scanner.jump(to: Int(target))
+  }
+
   private mutating func execute(_ op: KernelOp, _ job: inout Job) throws(Fault) {
-    let access = try executor.access(op, memory)
+    let access = try executor.access(op, memory, &job.local)
     try charge(op.operations, &job)
     if options.detectsHazards {
       inspect(op, access, &job)
@@ -163,12 +182,18 @@ public struct Machine {
       for kind in found { report(kind, &job) }
     }
     if options.executesKernels {
-      try executor.run(op, access, cache: &cache, internalMemory: internalMemory.bytes)
+      try executor.run(
+        op, access, job.local, cache: &cache, internalMemory: internalMemory.bytes)
+      if let ofm = access.ofm, op.ofm.elements == 1 {
+        job.resultFlag = ofm.element(0, 0, 0).load(as: UInt8.self) & 1 == 1
+      }
     }
     if hardware.reusesTableArea, op.output.tableRange == nil {
       internalMemory.invalidate(hardware.tableBase..<hardware.internalBytes)
     }
-    if let bank = memory[op.ofm.region]?.bank { access.ofm.noteWritten(in: bank) }
+    if op.ofm.storage == .memory, let ofm = access.ofm, let bank = memory[op.ofm.region]?.bank {
+      ofm.noteWritten(in: bank)
+    }
     job.result.kernels += 1
     if options.recordsOperations {
       job.result.issues.append(.kernel(KernelDescription(op)))
@@ -184,9 +209,15 @@ public struct Machine {
     let access = try TransferEngine.access(
       transfer, memory, internalBytes: hardware.internalBytes, limits: options.limits)
     try charge(transfer.totalBytes, &job)
+    let indices = try TransferEngine.readIndices(transfer, access)
     if options.detectsHazards {
+      if let span = access.indices,
+        let offset = span.bank.initialised.firstMissing(in: span.range)
+      {
+        report(.uninitialisedRead(role: .dmaIndices, bank: span.bank.name, offset: offset), &job)
+      }
       if let bank = access.source?.bank,
-        let offset = TransferEngine.firstUninitialised(transfer, access)
+        let offset = TransferEngine.firstUninitialised(transfer, access, indices: indices)
       {
         report(.uninitialisedRead(role: .dmaSource, bank: bank.name, offset: offset), &job)
       }
@@ -194,7 +225,7 @@ public struct Machine {
       job.tracker.issue(access, commandIndex: job.commandIndex) { found.append($0) }
       for kind in found { report(kind, &job) }
     }
-    TransferEngine.run(transfer, access, internalMemory: &internalMemory)
+    TransferEngine.run(transfer, access, indices: indices, internalMemory: &internalMemory)
     job.result.transfers += 1
     if options.recordsOperations {
       job.result.issues.append(
@@ -211,7 +242,7 @@ public struct Machine {
   /// Reports inputs that were never written.
   private func inspect(_ op: KernelOp, _ access: Executor.Access, _ job: inout Job) {
     func inspect(_ tensor: MappedTensor) {
-      guard let bank = memory[tensor.map.region]?.bank,
+      guard tensor.map.storage == .memory, let bank = memory[tensor.map.region]?.bank,
         let offset = tensor.firstUninitialised(in: bank)
       else { return }
       report(
@@ -225,7 +256,7 @@ public struct Machine {
         }
       }
     }
-    inspect(access.ifm)
+    if let ifm = access.ifm { inspect(ifm) }
     if let ifm2 = access.ifm2 { inspect(ifm2) }
     inspect(access.weights, .weights)
     inspect(access.scales, .scales)
@@ -261,9 +292,10 @@ extension KernelOp {
   var operations: Int {
     let window = ofm.elements &* kernel.height &* kernel.width
     switch kind {
-    case .convolution, .pooling(.reduceSum): return window &* ifm.depth
+    case .convolution, .matrixProduct, .pooling(.reduceSum): return window &* ifm.depth
     case .depthwise, .pooling: return window
     case .elementwise: return ofm.elements
+    case .resize: return ofm.elements &* 4
     }
   }
 }
@@ -271,10 +303,11 @@ extension KernelOp {
 extension KernelKind {
   fileprivate var recordKind: OpRecord.Kind {
     switch self {
-    case .convolution: .convolution
+    case .convolution, .matrixProduct: .convolution
     case .depthwise: .depthwise
     case .pooling: .pooling
     case .elementwise: .elementwise
+    case .resize: .resize
     }
   }
 }
@@ -282,11 +315,6 @@ extension KernelKind {
 extension OutputSettings {
   /// Bytes of internal memory that hold the table in use.
   var tableRange: Range<Int>? {
-    switch activation {
-    case .none, .tanh, .sigmoid: nil
-    case .table8: tableOffset..<tableOffset + 256
-    case .table8To32: tableOffset..<tableOffset + 1024
-    case .table16: tableOffset..<tableOffset + 2048
-    }
+    activation.tableBytes == 0 ? nil : tableOffset..<tableOffset + activation.tableBytes
   }
 }

@@ -5,6 +5,8 @@ public struct OpRecord: Sendable, Hashable {
   /// What ran.
   public enum Kind: Sendable, Hashable {
     case convolution, depthwise, pooling, elementwise
+    /// U85.
+    case resize
     /// A DMA of that many bytes.
     case transfer(bytes: Int)
   }

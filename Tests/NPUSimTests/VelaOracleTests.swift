@@ -33,6 +33,7 @@ private let velaCases = ProcessInfo.processInfo.environment["SWIFTLET_VELA_CASES
 
   private func hardware(_ name: String) -> Hardware? {
     guard let macs = name.split(separator: "-").last.flatMap({ Int($0) }) else { return nil }
+    if name.contains("u85") { return .u85(macs: macs) }
     return name.contains("u65") ? .u65(macs: macs) : .u55(macs: macs)
   }
 
@@ -69,9 +70,16 @@ private let velaCases = ProcessInfo.processInfo.environment["SWIFTLET_VELA_CASES
       for (i, output) in meta.outputs.enumerated() {
         let expected = try file("output\(run)_\(i).bin")
         let actual = arena.read(output.offset..<output.offset + output.bytes)
-        let wrong = zip(actual, expected).count { $0 != $1 }
+        let wrong = zip(actual, expected).enumerated().filter { $1.0 != $1.1 }
         #expect(
-          actual == expected, "output \(i): \(wrong) of \(expected.count) bytes differ")
+          wrong.isEmpty && actual.count == expected.count,
+          "run \(run) output \(i): \(wrong.count) of \(expected.count) bytes differ")
+        if let first = wrong.first {
+          print(
+            "\(name) run \(run) output \(i): \(wrong.count) of \(expected.count) bytes differ,",
+            "first at \(first.offset): \(actual[first.offset...].prefix(8)), expected",
+            "\(expected[first.offset...].prefix(8))")
+        }
       }
     }
   }

@@ -2,9 +2,12 @@
 
 usage: vela_cases.py OUT_DIR CONFIG MODEL.tflite...
 
-For every model that Vela maps to one Ethos-U operator, writes OUT_DIR/NAME-CONFIG/ with the driver
-payload, the constants, inputs placed in the arena, and the outputs of LiteRT's reference kernels or, where
-LiteRT refuses the model, of TFLite Micro. Needs ethos-u-vela, ai-edge-litert, tflite-micro, tflite, numpy.
+CONFIG is an accelerator of Vela (ethos-u55-128, ethos-u85-512, ...), or several with commas between. For
+every model that Vela maps to one Ethos-U operator, writes OUT_DIR/NAME-CONFIG/ with the driver payload, the
+constants, inputs and their places in the arena, and the outputs of TFLite Micro or, where that refuses the
+model, of LiteRT's reference kernels. The first input of a case swings between the extremes of its type, the
+second changes slowly, the others are random. A case that exists is not made again.
+Needs ethos-u-vela, tflite-micro, numpy; ai-edge-litert only for models that TFLite Micro refuses.
 """
 
 import json
@@ -13,13 +16,15 @@ import subprocess
 import sys
 
 import numpy as np
-import tflite
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as tflite
 
 RUNS = 3
 
 
 def tensor_dtype(tensor):
     return {
+        tflite.TensorType.BOOL: np.bool_,
+        tflite.TensorType.INT64: np.int64,
         tflite.TensorType.INT8: np.int8,
         tflite.TensorType.UINT8: np.uint8,
         tflite.TensorType.INT16: np.int16,
@@ -65,8 +70,29 @@ def arena_offsets(model):
     return None
 
 
+def stimulus(run, dtype, shape, random, limit=None):
+    """Values of an input of run `run`; `limit` bounds indices."""
+    if dtype == np.bool_:
+        return random.integers(0, 2, shape).astype(bool)
+    limits = np.iinfo(dtype)
+    low, high = (limits.min, limits.max) if limit is None else (0, limit - 1)
+    if limit is None and dtype in (np.int32, np.int64):
+        low, high = -(1 << 20), 1 << 20
+    count = int(np.prod(shape))
+    if run == 0:
+        values = np.where(random.random(count) < 0.5, low, high)
+    elif run == 1:
+        wave = np.sin(np.arange(count) * 0.05 + random.random())
+        values = np.round((wave + 1) / 2 * (high - low) + low)
+    else:
+        values = random.integers(low, high + 1, count)
+    return values.astype(dtype).reshape(shape)
+
+
 def case(path, config, out):
     path = pathlib.Path(path)
+    if (out / f"{path.stem}-{config}" / "case.json").exists():
+        return f"{path.stem}: exists"
     work = out / "vela"
     command = ["vela", "--accelerator-config", config, "--output-dir", str(work), str(path)]
     subprocess.run(
@@ -77,6 +103,9 @@ def case(path, config, out):
     if compiled.SubgraphsLength() != 1 or graph.OperatorsLength() != 1:
         return f"{path.stem}: {graph.OperatorsLength()} operators"
     operator = graph.Operators(0)
+    code = compiled.OperatorCodes(operator.OpcodeIndex())
+    if code.CustomCode() != b"ethos-u":
+        return f"{path.stem}: stays on the CPU"
     tensors = [graph.Tensors(i) for i in operator.InputsAsNumpy()]
     blob = lambda t: compiled.Buffers(t.Buffer()).DataAsNumpy()
     offsets = arena_offsets(compiled)
@@ -88,11 +117,30 @@ def case(path, config, out):
     constants = blob(tensors[1])
     (directory / "constants.bin").write_bytes(
         constants.tobytes() if isinstance(constants, np.ndarray) else b"")
-    source = load(path).Subgraphs(0)
+    source_model = load(path)
+    source = source_model.Subgraphs(0)
+    limits = json.loads(path.with_suffix(".json").read_text()) if path.with_suffix(
+        ".json").exists() else {}
     by_name = {graph.Tensors(i).Name(): i for i in range(graph.TensorsLength())}
-    names = lambda indices: [source.Tensors(i).Name() for i in indices]
-    inputs = [by_name[n] for n in names(source.InputsAsNumpy())]
-    outputs = [by_name[n] for n in names(source.OutputsAsNumpy())]
+
+    def places(wanted, compiled_indices):
+        """The compiled tensors of source tensors: by name or, where Vela renames, by type and shape."""
+        free = [i for i in compiled_indices]
+        result = []
+        for i in wanted:
+            t = source.Tensors(i)
+            alike = [j for j in free if graph.Tensors(j).Type() == t.Type()
+                     and np.array_equal(graph.Tensors(j).ShapeAsNumpy(), t.ShapeAsNumpy())]
+            j = by_name.get(t.Name(), alike[0] if alike else None)
+            if j is None:
+                raise LookupError(f"tensor {t.Name()} is not in the compiled model")
+            if j in free:
+                free.remove(j)
+            result.append(j)
+        return result
+
+    inputs = places(source.InputsAsNumpy(), graph.InputsAsNumpy())
+    outputs = places(source.OutputsAsNumpy(), graph.OutputsAsNumpy())
 
     def variable(i):
         """State starts at the zero point."""
@@ -117,10 +165,9 @@ def case(path, config, out):
         values = []
         for i in range(source.InputsLength()):
             tensor = source.Tensors(source.Inputs(i))
-            dtype = tensor_dtype(tensor)
-            limits = np.iinfo(dtype)
-            values.append(random.integers(
-                limits.min, limits.max + 1, tensor.ShapeAsNumpy(), dtype=dtype))
+            values.append(stimulus(
+                run, tensor_dtype(tensor), tuple(tensor.ShapeAsNumpy()), random,
+                limits.get(tensor.Name().decode())))
         if oracle is None:
             # TFLite Micro rounds fully connected layers as the hardware does.
             for oracle in (micro, reference):
@@ -140,11 +187,12 @@ def case(path, config, out):
 
 def main():
     out = pathlib.Path(sys.argv[1])
-    for path in sys.argv[3:]:
-        try:
-            print(case(path, sys.argv[2], out))
-        except Exception as error:  # One bad model must not hide the others.
-            print(f"{pathlib.Path(path).stem}: {type(error).__name__}: {error}")
+    for config in sys.argv[2].split(","):
+        for path in sys.argv[3:]:
+            try:
+                print(config, case(path, config, out), flush=True)
+            except Exception as error:  # One bad model must not hide the others.
+                print(f"{config} {pathlib.Path(path).stem}: {type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

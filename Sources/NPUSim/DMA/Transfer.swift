@@ -18,8 +18,41 @@ struct Transfer {
   var size0 = 1
   var size1 = 1
 
+  /// U85: gather or scatter.
+  var indices: Indices?
+
+  /// Where the row numbers of a gather or scatter are.
+  struct Indices {
+    var region: Int
+    /// Address of the first 32-bit index.
+    var address: Int
+    /// Largest legal index.
+    var maximum: Int
+    /// Bytes skipped after each row of `size0` indices.
+    var skip: Int
+    /// Whether they number rows of the source; otherwise of the destination.
+    var areOfSource: Bool
+  }
+
   /// All bytes moved.
   var totalBytes: Int { length &* size0 &* size1 }
+}
+
+extension Transfer {
+  /// Lowest and highest-plus-one address of the source.
+  var sourceBounds: (lower: Int, upper: Int) {
+    bounds(source, isIndexed: indices.map(\.areOfSource) ?? false)
+  }
+
+  /// Lowest and highest-plus-one address of the destination.
+  var destinationBounds: (lower: Int, upper: Int) {
+    bounds(destination, isIndexed: indices.map { !$0.areOfSource } ?? false)
+  }
+
+  private func bounds(_ end: End, isIndexed: Bool) -> (lower: Int, upper: Int) {
+    end.bounds(
+      length: length, size0: isIndexed ? (indices?.maximum ?? 0) + 1 : size0, size1: size1)
+  }
 }
 
 extension Transfer.End {

@@ -5,8 +5,7 @@ struct Convolution<Lane: InputLane, Weight: FixedWidthInteger & SignedInteger> {
   let weights: UnsafePointer<Weight>
   /// One per OFM channel.
   let bias: UnsafePointer<Int64>
-  let stage: OutputStage
-  let ofm: MappedTensor
+  let sink: OutputSink
   /// Elements a 32-bit sum can take, see ``DotProduct``.
   let block: Int
 
@@ -15,8 +14,8 @@ struct Convolution<Lane: InputLane, Weight: FixedWidthInteger & SignedInteger> {
 
   /// Computes the whole OFM.
   func run(threads: Int) {
-    let pixels = ofm.map.height * ofm.map.width
-    let channels = ofm.map.depth
+    let pixels = op.ofm.height * op.ofm.width
+    let channels = op.ofm.depth
     let cost = pixels * channels * taps
     if pixels >= 2 * threads {
       Parallel.forEachSlice(of: pixels, cost: cost, threads: threads) {
@@ -32,7 +31,7 @@ struct Convolution<Lane: InputLane, Weight: FixedWidthInteger & SignedInteger> {
   /// Computes some pixels (numbered along rows) and channels of the OFM.
   private func slice(pixels: Range<Int>, channels: Range<Int>) {
     let taps = taps
-    let width = ofm.map.width
+    let width = op.ofm.width
     // Pixels in flight: enough to use each weight row again, few enough to stay in the cache.
     let group = max(1, min(32, pixels.count, 65536 / max(1, taps)))
     let pointwise = op.kernel.isPointwise
@@ -51,9 +50,7 @@ struct Convolution<Lane: InputLane, Weight: FixedWidthInteger & SignedInteger> {
             rows = UnsafePointer(patches)
           }
           multiply(rows, n, channels, into: sums)
-          stage.apply(
-            sums, pixels: n, channels: channels.count, firstChannel: channels.lowerBound)
-          ofm.write(y: y, x: x..<x + n, c: channels, from: sums)
+          sink.emit(sums, y: y, x: x..<x + n, c: channels)
           pixel += n
         }
       }

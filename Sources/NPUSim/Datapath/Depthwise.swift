@@ -5,16 +5,15 @@ struct Depthwise<Lane: InputLane, Weight: FixedWidthInteger & SignedInteger> {
   /// `[ky][kx][channel]`.
   let weights: UnsafePointer<Weight>
   let bias: UnsafePointer<Int64>
-  let stage: OutputStage
-  let ofm: MappedTensor
+  let sink: OutputSink
   /// Taps a 32-bit sum can take.
   let block: Int
 
   /// Computes the whole OFM.
   func run(threads: Int) {
-    let width = ofm.map.width
-    let depth = ofm.map.depth
-    let pixels = ofm.map.height * width
+    let width = op.ofm.width
+    let depth = op.ofm.depth
+    let pixels = op.ofm.height * width
     let cost = pixels * depth * op.kernel.height * op.kernel.width
     Parallel.forEachSlice(of: pixels, cost: cost, threads: threads) { slice in
       withScratch(depth, of: Int64.self) { sums in
@@ -23,8 +22,7 @@ struct Depthwise<Lane: InputLane, Weight: FixedWidthInteger & SignedInteger> {
             let y = pixel / width
             let x = pixel % width
             accumulate(y, x, sums, partial)
-            stage.apply(sums, pixels: 1, channels: depth, firstChannel: 0)
-            ofm.write(y: y, x: x..<x + 1, c: 0..<depth, from: sums)
+            sink.emit(sums, y: y, x: x..<x + 1, c: 0..<depth)
           }
         }
       }

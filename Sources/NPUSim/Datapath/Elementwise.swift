@@ -7,10 +7,10 @@ struct Elementwise {
   /// Operand A and B after the operand swap; a missing tensor is the constant.
   let a: Operand
   let b: Operand
-  let stage: OutputStage
-  let ofm: MappedTensor
-  /// U55 and U65 scale the negative part of LRELU only, by the output scale.
-  let leakyScale: PreparedScale?
+  let sink: OutputSink
+  /// LRELU: the scales of values from 0 on and below. U55 and U65 scale negative values only, by the
+  /// output scale.
+  let leakyScales: (positive: PreparedScale, negative: PreparedScale)?
 
   /// A tensor or a constant.
   enum Operand {
@@ -20,13 +20,13 @@ struct Elementwise {
 
   /// Computes the whole OFM.
   func run(threads: Int) {
-    let width = ofm.map.width
-    let depth = ofm.map.depth
+    let width = op.ofm.width
+    let depth = op.ofm.depth
     let rowElements = width * depth
-    let elements = ofm.map.height * rowElements
+    let elements = op.ofm.height * rowElements
     // Rows are cut into column chunks that stay in the cache.
     let chunk = max(1, min(width, 4096 / depth))
-    Parallel.forEachSlice(of: ofm.map.height, cost: elements * 4, threads: threads) { rows in
+    Parallel.forEachSlice(of: op.ofm.height, cost: elements * 4, threads: threads) { rows in
       let capacity = chunk * depth
       withScratch(3 * capacity, of: Int64.self) { buffer in
         let valuesA = buffer
@@ -38,14 +38,13 @@ struct Elementwise {
             let columns = x..<min(width, x + chunk)
             let n = columns.count * depth
             fetch(a, y, columns, narrow, into: valuesA)
-            scale(valuesA, n, by: op.operandA)
+            if mode != .leakyReLU { scale(valuesA, n, by: op.operandA) }
             if !mode.isUnary {
               fetch(b, y, columns, narrow, into: valuesB)
               scale(valuesB, n, by: op.operandB)
             }
             combine(valuesA, valuesB, n)
-            stage.apply(valuesA, pixels: columns.count, channels: depth, firstChannel: 0)
-            ofm.write(y: y, x: columns, c: 0..<depth, from: valuesA)
+            sink.emit(valuesA, y: y, x: columns, c: 0..<depth)
             x = columns.upperBound
           }
         }
@@ -58,14 +57,14 @@ struct Elementwise {
     _ operand: Operand, _ y: Int, _ columns: Range<Int>, _ narrow: UnsafeMutablePointer<Int64>,
     into out: UnsafeMutablePointer<Int64>
   ) {
-    let depth = ofm.map.depth
+    let depth = op.ofm.depth
     switch operand {
     case .constant(let value):
       out.update(repeating: value, count: columns.count * depth)
     case .tensor(let tensor):
       let map = tensor.map
       let row = map.height == 1 ? 0 : y
-      let spreadsX = map.width == 1 && ofm.map.width > 1
+      let spreadsX = map.width == 1 && op.ofm.width > 1
       let spreadsC = map.depth == 1 && depth > 1
       let source = spreadsX ? 0..<1 : columns
       guard spreadsX || spreadsC else {
@@ -103,8 +102,10 @@ struct Elementwise {
     case .max: for i in 0..<n { a[i] = Swift.max(a[i], b[i]) }
     case .abs: for i in 0..<n { a[i] = a[i] < 0 ? 0 &- a[i] : a[i] }
     case .leakyReLU:
-      guard let leakyScale else { return }
-      for i in 0..<n where a[i] < 0 { a[i] = leakyScale(a[i]) }
+      guard let leakyScales else { return }
+      for i in 0..<n {
+        a[i] = a[i] < 0 ? leakyScales.negative(a[i]) : leakyScales.positive(a[i])
+      }
     case .clz:
       for i in 0..<n { a[i] = Int64(UInt32(truncatingIfNeeded: a[i]).leadingZeroBitCount) }
     case .shr:

@@ -1,8 +1,18 @@
 /// A tensor in memory as an operation's registers describe it (IFM, IFM2 or OFM).
 struct FeatureMap {
+  /// Where the elements are.
+  enum Storage: Hashable {
+    case memory
+    /// In a chaining buffer of U85; `region` is its number.
+    case chained
+    /// Nowhere: a scalar operand, or accumulators that are not written out.
+    case none
+  }
+
   var role: TensorRole
+  var storage = Storage.memory
   var region = 0
-  /// Stored extent in elements. For U85 transposes this is the extent after the permutation.
+  /// Extent in elements; of an OFM that is stored transposed, the extent before the permutation.
   var height = 1
   var width = 1
   var depth = 1
@@ -23,6 +33,9 @@ struct FeatureMap {
   var strideC = 0
   var zeroPoint: Int32 = 0
 
+  /// Whether it is in a chaining buffer.
+  var isChained: Bool { storage == .chained }
+
   /// Elements of the map.
   var elements: Int { height &* width &* depth }
 
@@ -34,6 +47,19 @@ struct FeatureMap {
 
   /// Whether tile 0 holds everything.
   var isOneTile: Bool { height <= height0 && width <= width0 }
+
+  /// The same map with its elements in dense NHWC order from address 0, as chaining buffers hold them.
+  var dense: FeatureMap {
+    var map = self
+    map.isBricked = false
+    map.bases = (0, 0, 0, 0)
+    map.height0 = height
+    map.height1 = height
+    map.width0 = width
+    map.strideX = depth &* elementBytes
+    map.strideY = width &* map.strideX
+    return map
+  }
 
   /// A rectangle of one tile.
   struct TileRectangle {
@@ -128,6 +154,22 @@ struct MappedTensor {
       start + (map.height > map.height0 ? map.bases.2 : 0),
       start + (right && map.height > map.height1 ? map.bases.3 : 0)
     )
+  }
+
+  /// A map that lies within a bank of its own, from offset 0 on.
+  init(_ map: FeatureMap, within bank: MemoryBank) {
+    self.map = map
+    spans = []
+    tiles = (bank.base, bank.base, bank.base, bank.base)
+  }
+
+  /// The address of element (y, x, c).
+  @inline(__always)
+  func element(_ y: Int, _ x: Int, _ c: Int) -> UnsafeMutableRawPointer {
+    let channel =
+      map.isBricked
+      ? (c >> 4) &* map.strideC &+ (c & 15) &* map.elementBytes : c &* map.elementBytes
+    return pixel(y, x).address + channel
   }
 
   /// The address of pixel (y, x), channel 0, and how many pixels to its right are in the same tile.

@@ -46,7 +46,7 @@ struct OutputStage {
     switch activation {
     case .none: break
     case .tanh, .sigmoid: table = SigmoidTable.values
-    case .table8, .table8To32, .table16:
+    case .table8, .table8To16, .table8To32, .table16, .table16To32, .tanhTable, .sigmoidTable:
       try loadTable(settings, from: internalMemory)
     }
   }
@@ -58,6 +58,7 @@ struct OutputStage {
     let entryBytes: Int
     switch activation {
     case .table8: (entries, entryBytes) = (256, 1)
+    case .table8To16: (entries, entryBytes) = (256, 2)
     case .table8To32: (entries, entryBytes) = (256, 4)
     default: (entries, entryBytes) = (512, 4)
     }
@@ -72,6 +73,9 @@ struct OutputStage {
       let at = offset + i * entryBytes
       if entryBytes == 1 {
         table.append(Int32(memory[at]))
+      } else if entryBytes == 2 {
+        let word = UInt16(memory[at]) | UInt16(memory[at + 1]) << 8
+        table.append(Int32(Int16(bitPattern: word)))
       } else {
         let word =
           UInt32(memory[at]) | UInt32(memory[at + 1]) << 8 | UInt32(memory[at + 2]) << 16
@@ -80,7 +84,7 @@ struct OutputStage {
       }
     }
     switch activation {
-    case .table16: tableBias = 32768
+    case .table16, .table16To32: tableBias = 32768
     default: tableBias = settings.tableIndexIsSigned ? 128 : 0
     }
   }
@@ -117,7 +121,22 @@ struct OutputStage {
       table.withUnsafeBufferPointer { table in
         finish(values, count) { SigmoidTable.sigmoid($0, table) }
       }
-    case .table8, .table8To32:
+    case .tanhTable:
+      table.withUnsafeBufferPointer { table in
+        finish(values, count) { SigmoidTable.tanh($0, loaded: table) }
+      }
+    case .sigmoidTable:
+      table.withUnsafeBufferPointer { table in
+        finish(values, count) { SigmoidTable.sigmoid($0, loaded: table) }
+      }
+    case .table16To32:
+      finish(values, count) { $0 }
+      table.withUnsafeBufferPointer { table in
+        for i in 0..<count {
+          values[i] = Int64(table[Int(((values[i] &+ tableBias) & 0xFFFF) >> 7)])
+        }
+      }
+    case .table8, .table8To16, .table8To32:
       finish(values, count) { $0 }
       table.withUnsafeBufferPointer { table in
         for i in 0..<count { values[i] = Int64(table[Int((values[i] &+ tableBias) & 255)]) }

@@ -1,16 +1,15 @@
-/// NPU_OP_POOL on U55 and U65: maximum, average and sums over windows.
+/// NPU_OP_POOL: extremes, averages, sums and arguments of the maximum over windows.
 struct Pooling<Lane: InputLane> {
   let op: KernelOp
   let mode: PoolingMode
   let input: DenseInput<Lane>
-  let stage: OutputStage
-  let ofm: MappedTensor
+  let sink: OutputSink
 
   /// Computes the whole OFM.
   func run(threads: Int) {
-    let width = ofm.map.width
-    let depth = ofm.map.depth
-    let pixels = ofm.map.height * width
+    let width = op.ofm.width
+    let depth = op.ofm.depth
+    let pixels = op.ofm.height * width
     let cost = pixels * input.depth * op.kernel.height * op.kernel.width
     Parallel.forEachSlice(of: pixels, cost: cost, threads: threads) { slice in
       // Short channel vectors are the rule here, so whole runs of pixels go through the output stage.
@@ -22,8 +21,7 @@ struct Pooling<Lane: InputLane> {
           let x = pixel % width
           let n = min(group, slice.upperBound - pixel, width - x)
           for i in 0..<n { window(y, x + i, values + i * depth) }
-          stage.apply(values, pixels: n, channels: depth, firstChannel: 0)
-          ofm.write(y: y, x: x..<x + n, c: 0..<depth, from: values)
+          sink.emit(values, y: y, x: x..<x + n, c: 0..<depth)
           pixel += n
         }
       }
@@ -70,6 +68,10 @@ struct Pooling<Lane: InputLane> {
       out[0] = sum
       return
     }
+    if mode == .argmaxX || mode == .argmaxY {
+      argument(y, x, taps.rows, taps.columns, out)
+      return
+    }
     let isMaximum = mode == .max
     let isMinimum = mode == .min
     // A window without a valid element yields the padding value.
@@ -101,10 +103,29 @@ struct Pooling<Lane: InputLane> {
       }
     }
   }
-}
 
-extension KernelOp {
-  /// Whether average pooling divides by the valid elements: U55 and U65 leave the division to OFM_SCALE
-  /// when nothing is padded.
-  var dividesAverage: Bool { kernel.isPadded }
+  /// Index of the first maximum in the upper half of the accumulator, the value's low bits below.
+  private func argument(
+    _ y: Int, _ x: Int, _ rows: Range<Int>, _ columns: Range<Int>,
+    _ out: UnsafeMutablePointer<Int64>
+  ) {
+    let kernel = op.kernel
+    for c in 0..<input.depth {
+      var best = Int64.min
+      var index = 0
+      for ky in rows {
+        for kx in columns {
+          let source = input.pixel(
+            y &* kernel.strideY &+ ky &* kernel.dilationY,
+            x &* kernel.strideX &+ kx &* kernel.dilationX)
+          let value = Int64(truncatingIfNeeded: source[c])
+          if value > best {
+            best = value
+            index = mode == .argmaxX ? kx : ky
+          }
+        }
+      }
+      out[c] = Int64(index) << 16 | (best & 0xFFFF)
+    }
+  }
 }

@@ -24,6 +24,11 @@ struct PreparedScale {
     negativeTerm = term(negative: true)
   }
 
+  init(_ scale: OperandScale) {
+    self.init(
+      scale.scale, rounding: scale.rounding, doubleRoundShift: scale.doubleRoundShift)
+  }
+
   /// The scaled value.
   @inline(__always)
   func callAsFunction(_ value: Int64) -> Int64 {

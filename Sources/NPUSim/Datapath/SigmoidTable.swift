@@ -45,4 +45,31 @@ enum SigmoidTable {
     return v >= 0
       ? (r &- (1 << 23) &+ 128) >> 8 : (0 &- r &+ (1 << 23) &+ 127) >> 8
   }
+
+  /// Sigmoid by a loaded table of 512 (base, slope) words (U85), whose bases are twice the result.
+  @inline(__always)
+  static func sigmoid(_ v: Int64, loaded table: UnsafeBufferPointer<Int32>) -> Int64 {
+    let r = interpolate(v, 9, table) &+ (1 << 24)
+    let rounded = (r &+ (v >= 0 ? 512 : 511)) >> 10
+    return max(1, min(0x7FFF, rounded))
+  }
+
+  /// Hyperbolic tangent by a loaded table of 512 (base, slope) words (U85).
+  @inline(__always)
+  static func tanh(_ v: Int64, loaded table: UnsafeBufferPointer<Int32>) -> Int64 {
+    (interpolate(v, 8, table) &+ (v >= 0 ? 128 : 127)) >> 8
+  }
+
+  /// `base << bits + slope * fraction` of the entry that the bits above `bits` choose; entries start at
+  /// -256, and values beyond the table take its ends.
+  @inline(__always)
+  private static func interpolate(
+    _ v: Int64, _ bits: Int64, _ table: UnsafeBufferPointer<Int32>
+  ) -> Int64 {
+    let position = v >> bits
+    let index = max(-256, min(255, position))
+    let fraction = index == position ? v & ((1 << bits) &- 1) : 0
+    let entry = table[Int(index &+ 256)]
+    return Int64(Int16(truncatingIfNeeded: entry)) << bits &+ Int64(entry >> 16) &* fraction
+  }
 }

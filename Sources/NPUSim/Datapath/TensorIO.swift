@@ -56,6 +56,19 @@ extension MappedTensor {
     }
   }
 
+  /// Stores one value, truncated to the element width.
+  @inline(__always)
+  func store(_ value: Int64, at address: UnsafeMutableRawPointer) {
+    withUnsafePointer(to: value) { values in
+      switch map.elementBytes {
+      case 1: Self.store(values, 1, UInt8.self, address)
+      case 2: Self.store(values, 1, UInt16.self, address)
+      case 4: Self.store(values, 1, UInt32.self, address)
+      default: Self.store(values, 1, UInt64.self, address)
+      }
+    }
+  }
+
   @inline(__always)
   private static func store<S: FixedWidthInteger & BitwiseCopyable>(
     _ values: UnsafePointer<Int64>, _ n: Int, _ type: S.Type, _ address: UnsafeMutableRawPointer

@@ -36,6 +36,14 @@ struct CommandScanner {
     return command
   }
 
+  /// Goes on at a byte offset of the stream.
+  mutating func jump(to target: Int) throws(Fault) {
+    guard target % 4 == 0, target < stream.count else {
+      throw .malformedStream("branch to byte \(target) of \(stream.count)")
+    }
+    byteOffset = target
+  }
+
   private func word(at offset: Int) throws(Fault) -> UInt32 {
     guard stream.count - offset >= 4 else {
       throw .malformedStream("ends within a word at byte \(offset)")

@@ -1,15 +1,19 @@
 import TensorCore
 
-/// Turns the register state of U55 and U65 into a kernel operation, checking each register it uses.
+/// Turns the register state into a kernel operation, checking each register it uses.
+///
+/// What U55 and U65 have in common with U85 is here, and their operations; those of U85 are in extensions.
 struct KernelResolver {
   let registers: RegisterFile
   let hardware: Hardware
 
   /// NPU_OP_CONV, NPU_OP_DEPTHWISE.
-  func convolution(depthwise: Bool) throws(Fault) -> KernelOp {
+  func convolution(depthwise: Bool, parameter: UInt16) throws(Fault) -> KernelOp {
+    if isU85, !depthwise, parameter & 1 == 1 { return try matrixProduct() }
     var op = KernelOp(
       kind: depthwise ? .depthwise : .convolution, ifm: FeatureMap(role: .ifm),
       ofm: try outputMap())
+    try finishOutput(&op)
     op.kernel = try kernel(heightLimit: 64, areaLimit: 4096)
     op.ifm = try inputMap(for: op)
     try require("ifmPrecision", op.ifm.elementBytes * 8, op.ifm.elementBytes <= 2, "8 or 16 bits")
@@ -24,8 +28,9 @@ struct KernelResolver {
       kernelHeight: op.kernel.height, kernelWidth: op.kernel.width, strideY: op.kernel.strideY,
       strideX: op.kernel.strideX, dilationY: op.kernel.dilationY,
       dilationX: op.kernel.dilationX,
-      blockDepth: try registers(.ofmBlockDepthM1, in: 0...127) + 1, microblockDepth: 0,
-      isFast: false, isSparse: false)
+      blockDepth: try registers(.ofmBlockDepthM1, in: 0...(isU85 ? 1023 : 127)) + 1,
+      microblockDepth: 0, isFast: false, isSparse: false)
+    if isU85 { return try convolutionU85(op) }
     let isDual = try isDualCore()
     let region = try registers(.weightRegion) & 7
     op.weights = [try stream(.weightBase, .weightLength, region)]
@@ -48,6 +53,7 @@ struct KernelResolver {
 
   /// NPU_OP_POOL.
   func pooling(parameter: UInt16) throws(Fault) -> KernelOp {
+    if isU85 { return try poolingU85(parameter: parameter) }
     guard let mode = PoolingMode(rawValue: Int(parameter)),
       mode == .max || mode == .average || mode == .reduceSum
     else {
@@ -55,6 +61,7 @@ struct KernelResolver {
     }
     var op = KernelOp(
       kind: .pooling(mode), ifm: FeatureMap(role: .ifm), ofm: try outputMap())
+    try finishOutput(&op)
     op.kernel = try kernel(heightLimit: 256, areaLimit: 65536)
     if mode == .average, op.kernel.isPadded {
       try require(
@@ -70,6 +77,8 @@ struct KernelResolver {
       try require(
         "ifmPrecision", op.ifm.elementBytes * 8, op.ifm.elementBytes <= 2, "8 or 16 bits")
     }
+    // U55 and U65 leave the division to OFM_SCALE when nothing is padded.
+    op.dividesAverage = op.kernel.isPadded
     op.output = try output(op.ofm)
     // Pooling has no scale stream; without the global scale nothing is scaled.
     op.output.scale = try registers(.ofmPrecision) & 0x100 != 0 ? .global(try globalScale()) : .none
@@ -78,11 +87,13 @@ struct KernelResolver {
 
   /// NPU_OP_ELEMENTWISE.
   func elementwise(parameter: UInt16) throws(Fault) -> KernelOp {
+    if isU85 { return try elementwiseU85(parameter: parameter) }
     guard parameter <= 9, let mode = ElementwiseMode(rawValue: Int(parameter)) else {
       throw .illegalValue(register: "elementwise mode", value: Int(parameter), legal: "0...9")
     }
     var op = KernelOp(
       kind: .elementwise(mode), ifm: FeatureMap(role: .ifm), ofm: try outputMap())
+    try finishOutput(&op)
     op.ifm = try inputMap(for: op)
     try require(
       "ifmDepthM1", op.ifm.depth - 1, op.ifm.depth == op.ofm.depth, "the OFM depth")
@@ -98,29 +109,48 @@ struct KernelResolver {
     return try finish(op)
   }
 
+  var isU85: Bool { hardware.product == .u85 }
+
   // MARK: Tensors
 
-  private func outputMap() throws(Fault) -> FeatureMap {
+  func outputMap() throws(Fault) -> FeatureMap {
     var map = FeatureMap(role: .ofm)
     map.height = try registers(.ofmHeightM1) + 1
     map.width = try registers(.ofmWidthM1) + 1
     map.depth = try registers(.ofmDepthM1) + 1
     let precision = try registers(.ofmPrecision)
     try type(&map, precision, widthShift: 1)
-    try require("ofmPrecision", map.elementBytes * 8, map.elementBytes <= 4, "8, 16 or 32 bits")
-    map.region = try registers(.ofmRegion) & 7
+    let limit = isU85 ? 8 : 4
+    try require(
+      "ofmPrecision", map.elementBytes * 8, map.elementBytes <= limit,
+      isU85 ? "8 to 64 bits" : "8, 16 or 32 bits")
     map.zeroPoint = try zeroPoint(.ofmZeroPoint, map.isSigned)
+    return map
+  }
+
+  /// Where an OFM lies; for a transposed one its map must be the stored one.
+  func placeOutput(_ map: inout FeatureMap) throws(Fault) {
+    guard map.storage != .none else { return }
+    map.region = try registers(.ofmRegion) & 7
+    guard map.storage == .memory else { return }
     try place(
       &map, tiles: (.ofmHeight0M1, .ofmHeight1M1, .ofmWidth0M1),
       bases: (.ofmBase0, .ofmBase1, .ofmBase2, .ofmBase3),
       strides: (.ofmStrideY, .ofmStrideX, .ofmStrideC))
-    return map
   }
 
-  private func inputMap(for op: KernelOp) throws(Fault) -> FeatureMap {
+  func inputMap(for op: KernelOp) throws(Fault) -> FeatureMap {
     var map = FeatureMap(role: .ifm)
-    map.depth = try registers(.ifmDepthM1) + 1
+    if !isU85 || !op.kind.isElementwise { map.depth = try registers(.ifmDepthM1) + 1 }
     switch op.kind {
+    case .elementwise where isU85:
+      let broadcast = try registers(.ifmBroadcast, in: 0...8)
+      map.height = broadcast & 9 != 0 ? 1 : op.ofm.height
+      map.width = broadcast & 10 != 0 ? 1 : op.ofm.width
+      map.depth = broadcast & 12 != 0 ? 1 : op.ofm.depth
+    case .resize:
+      map.height = try registers(.kernelHeightM1) + 1
+      map.width = try registers(.kernelWidthM1) + 1
     case .elementwise:
       map.height = op.ofm.height
       map.width = op.ofm.width
@@ -139,11 +169,14 @@ struct KernelResolver {
     let precision = try registers(.ifmPrecision)
     try type(&map, precision, widthShift: 2)
     try require("ifmPrecision", map.elementBytes * 8, map.elementBytes <= 4, "8, 16 or 32 bits")
-    map.region = try registers(.ifmRegion) & 7
     map.zeroPoint = try zeroPoint(.ifmZeroPoint, map.isSigned)
     try require(
       "ifmZeroPoint", Int(map.zeroPoint), map.elementBytes < 4 || map.zeroPoint == 0,
       "0 for 32-bit elements")
+    if isU85 { map.storage = try storage(precision, .ifm) }
+    guard map.storage != .none else { return map }
+    map.region = try registers(.ifmRegion) & 7
+    guard map.storage == .memory else { return map }
     try place(
       &map, tiles: (.ifmHeight0M1, .ifmHeight1M1, .ifmWidth0M1),
       bases: (.ifmBase0, .ifmBase1, .ifmBase2, .ifmBase3),
@@ -151,7 +184,7 @@ struct KernelResolver {
     return map
   }
 
-  private func secondOperand(_ op: inout KernelOp) throws(Fault) {
+  func secondOperand(_ op: inout KernelOp) throws(Fault) {
     let broadcast = try registers(.ifm2Broadcast)
     op.swapsOperands = broadcast & 0x40 != 0
     var map = FeatureMap(role: .ifm2)
@@ -180,7 +213,7 @@ struct KernelResolver {
     op.ifm2 = map
   }
 
-  private func type(_ map: inout FeatureMap, _ precision: Int, widthShift: Int) throws(Fault) {
+  func type(_ map: inout FeatureMap, _ precision: Int, widthShift: Int) throws(Fault) {
     map.isSigned = precision & 1 != 0
     map.elementBytes = 1 << (precision >> widthShift & 3)
     let format = precision >> 6 & 3
@@ -188,12 +221,12 @@ struct KernelResolver {
     map.isBricked = format == 1
   }
 
-  private func zeroPoint(_ register: Register, _ isSigned: Bool) throws(Fault) -> Int32 {
+  func zeroPoint(_ register: Register, _ isSigned: Bool) throws(Fault) -> Int32 {
     let value = try registers(register)
     return isSigned ? Int32(Int16(truncatingIfNeeded: value)) : Int32(value)
   }
 
-  private func place(
+  func place(
     _ map: inout FeatureMap, tiles: (Register, Register, Register),
     bases: (WideRegister, WideRegister, WideRegister, WideRegister),
     strides: (WideRegister, WideRegister, WideRegister)
@@ -226,7 +259,7 @@ struct KernelResolver {
 
   // MARK: Kernel and streams
 
-  private func kernel(heightLimit: Int, areaLimit: Int) throws(Fault) -> Kernel {
+  func kernel(heightLimit: Int, areaLimit: Int) throws(Fault) -> Kernel {
     var kernel = Kernel()
     let steps = try registers(.kernelStride)
     kernel.strideX = 1 + (steps & 1) + 2 * (steps >> 6 & 1)
@@ -258,12 +291,12 @@ struct KernelResolver {
     return kernel
   }
 
-  private func isDualCore() throws(Fault) -> Bool {
+  func isDualCore() throws(Fault) -> Bool {
     guard hardware.cores == 2 else { return false }
     return try registers(.parallelMode, in: 0...1) == 1
   }
 
-  private func stream(
+  func stream(
     _ base: WideRegister, _ length: WideRegister, _ region: Int
   ) throws(Fault) -> StreamRange {
     let bytes = Int(try registers.raw(length).word)
@@ -273,12 +306,12 @@ struct KernelResolver {
 
   // MARK: Output
 
-  private func globalScale() throws(Fault) -> FixedScale {
+  func globalScale() throws(Fault) -> FixedScale {
     let (parameter, word) = try registers.raw(.ofmScale)
     return FixedScale(multiplier: word, shift: parameter & 63)
   }
 
-  private func rounding(_ precision: Int, _ name: String) throws(Fault) -> RoundingMode {
+  func rounding(_ precision: Int, _ name: String) throws(Fault) -> RoundingMode {
     switch precision >> 14 & 3 {
     case 0: return .doubleSymmetric
     case 1: return .truncateToZero
@@ -288,7 +321,7 @@ struct KernelResolver {
     }
   }
 
-  private func output(_ ofm: FeatureMap) throws(Fault) -> OutputSettings {
+  func output(_ ofm: FeatureMap) throws(Fault) -> OutputSettings {
     var settings = OutputSettings()
     settings.rounding = try rounding(try registers(.ofmPrecision), "ofmPrecision")
     let activation = try registers(.activation)
@@ -334,7 +367,7 @@ struct KernelResolver {
   }
 
   /// The values a clip range code allows, or `nil` for no limit.
-  private func clampRange(
+  func clampRange(
     _ code: Int, _ ofm: FeatureMap
   ) throws(Fault) -> (values: ClosedRange<Int64>, isSigned: Bool)? {
     switch code {
@@ -355,7 +388,7 @@ struct KernelResolver {
   }
 
   /// Operand scaling of ADD and SUB.
-  private func scaleOperands(_ op: inout KernelOp, _ precision: Int) throws(Fault) {
+  func scaleOperands(_ op: inout KernelOp, _ precision: Int) throws(Fault) {
     let (shift, multiplier) = try registers.raw(.operandAScale)
     let mode = precision >> 8 & 3
     if mode == 0 {
@@ -378,7 +411,7 @@ struct KernelResolver {
   }
 
   /// Registers that only steer the hardware.
-  private func finish(_ op: KernelOp) throws(Fault) -> KernelOp {
+  func finish(_ op: KernelOp) throws(Fault) -> KernelOp {
     var op = op
     if registers.has(.ofmBlockHeightM1), registers.has(.ofmBlockWidthM1),
       registers.has(.ofmBlockDepthM1)
@@ -388,11 +421,13 @@ struct KernelResolver {
         try registers(.ofmBlockDepthM1) + 1
       )
     }
-    op.blockDependency = registers.has(.blockDependency) ? try registers(.blockDependency) & 3 : 0
+    if registers.has(.blockDependency) {
+      op.blockDependency = try registers(.blockDependency) & (isU85 ? 7 : 3)
+    }
     return op
   }
 
-  private func require(
+  func require(
     _ register: String, _ value: Int, _ holds: Bool, _ legal: @autoclosure () -> String
   ) throws(Fault) {
     guard holds else {

@@ -13,6 +13,8 @@ enum Register: Int {
   case ofmRegion = 287
   case kernelWidthM1, kernelHeightM1, kernelStride, parallelMode, accFormat, activation
   case activationMin, activationMax, weightRegion, scaleRegion
+  case resizeXScaleNM1 = 298
+  case resizeYScaleNM1, resizeXOffset
   case abStart = 301
   case weightFormat, blockDependency, dmaSourceRegion, dmaDestinationRegion, dmaSize0, dmaSize1
   case dmaIndexRegion
@@ -22,6 +24,9 @@ enum Register: Int {
   case ifm2ZeroPoint = 393
   case ifm2Width0M1, ifm2Height0M1, ifm2Height1M1, ifm2IBStart
   case ifm2Region = 399
+
+  /// U85 gives the number of AB_START another meaning.
+  static var resizeYOffset: Register { .abStart }
 }
 
 /// Two-word registers (cmd1) that the simulator reads, by opcode.
@@ -33,11 +38,20 @@ enum WideRegister: Int {
   case weightBase = 32
   case weightLength, scaleBase, scaleLength, ofmScale, operandAScale, operandBScale, scalar
   case dmaSource = 48
-  case dmaDestination, dmaLength, dmaSkip0, dmaSkip1
+  case dmaDestination, dmaLength, dmaSkip0, dmaSkip1, dmaDestinationStride0
+  case dmaDestinationStride1, dmaIndex, dmaIndexMax, dmaIndexSkip1
   case ifm2Base0 = 128
   case ifm2Base1, ifm2Base2, ifm2Base3, ifm2StrideX, ifm2StrideY, ifm2StrideC
   case weight1Base = 144
-  case weight1Length, scale1Base, scale1Length
+  case weight1Length, scale1Base, scale1Length, weight3Base, weight3Length, resizeX, resizeY
+
+  // Numbers that U85 uses for something else than U65.
+  static var ifmScale: WideRegister { .operandAScale }
+  static var ifm2Scale: WideRegister { .operandBScale }
+  static var dmaSourceStride0: WideRegister { .dmaSkip0 }
+  static var dmaSourceStride1: WideRegister { .dmaSkip1 }
+  static var weight2Base: WideRegister { .scale1Base }
+  static var weight2Length: WideRegister { .scale1Length }
 }
 
 /// The opcodes a product knows.
@@ -45,24 +59,26 @@ struct OpcodeSet {
   private var narrow = [Bool](repeating: false, count: 1024)
   private var wide = [Bool](repeating: false, count: 1024)
 
-  /// Commands of U55 or U65.
+  /// The commands of a product.
   init(product: Hardware.Product) {
-    for range in [
-      0...0, 1...3, 5...6, 16...19, 256...261, 263...263, 265...269, 271...271, 273...280,
-      282...284, 287...290, 292...297, 301...301, 303...307, 384...385, 389...389, 393...397,
-      399...399,
-    ] {
-      for opcode in range { narrow[opcode] = true }
+    var narrowRanges = [
+      0...0, 1...3, 5...6, 16...19, 256...261, 263...263, 265...268, 271...271, 273...280,
+      282...284, 287...290, 292...297, 303...307, 389...389, 393...396, 399...399, 384...384,
+    ]
+    var wideRanges = [0...6, 16...22, 32...38, 48...50, 128...134]
+    switch product {
+    case .u55:
+      narrowRanges += [269...269, 301...301, 385...385, 397...397]
+      wideRanges += [160...167]
+    case .u65:
+      narrowRanges += [269...269, 291...291, 301...301, 385...385, 397...397]
+      wideRanges += [51...52, 144...147]
+    case .u85:
+      narrowRanges += [7...7, 264...264, 298...302, 308...308]
+      wideRanges += [39...39, 51...57, 144...151, 256...256]
     }
-    for range in [0...6, 16...22, 32...38, 48...50, 128...134] {
-      for opcode in range { wide[opcode] = true }
-    }
-    if product == .u55 {
-      for opcode in 160...167 { wide[opcode] = true }
-    } else {
-      narrow[291] = true
-      for opcode in [51, 52, 144, 145, 146, 147] { wide[opcode] = true }
-    }
+    for opcode in narrowRanges.joined() { narrow[opcode] = true }
+    for opcode in wideRanges.joined() { wide[opcode] = true }
   }
 
   /// Whether the command exists; opcodes have 10 bits.

@@ -3,6 +3,52 @@ struct TransferResolver {
   let registers: RegisterFile
   let hardware: Hardware
 
+  /// NPU_OP_DMA_START on U85: 1D, 2D or 3D by the source register, with row numbers from memory if asked.
+  private func transferU85(
+    _ source: Int, _ destination: Int, _ length: Int
+  ) throws(Fault) -> Transfer {
+    var transfer = Transfer(
+      source: try end(source, .dmaSource), destination: try end(destination, .dmaDestination),
+      length: length)
+    let mode = source >> 9 & 3
+    guard mode <= 2 else {
+      throw .illegalValue(register: "DMA stride mode", value: mode, legal: "0...2")
+    }
+    let indexesSource = source & 0x800 != 0
+    let indexesDestination = destination & 0x800 != 0
+    guard !indexesSource || !indexesDestination else {
+      throw .illegalValue(
+        register: "dmaDestinationRegion", value: destination, legal: "without index mode")
+    }
+    let isIndexed = indexesSource || indexesDestination
+    if mode >= 1 || isIndexed {
+      transfer.size0 = try registers(.dmaSize0, in: 1...65535)
+      transfer.source.stride0 = try registers.stride(.dmaSourceStride0)
+      transfer.destination.stride0 = try registers.stride(.dmaDestinationStride0)
+    }
+    if mode == 2 {
+      transfer.size1 = try registers(.dmaSize1, in: 1...65535)
+      transfer.source.stride1 = try registers.stride(.dmaSourceStride1)
+      transfer.destination.stride1 = try registers.stride(.dmaDestinationStride1)
+    }
+    if isIndexed {
+      transfer.indices = Transfer.Indices(
+        region: try registers(.dmaIndexRegion) & 7, address: try registers.address(.dmaIndex),
+        maximum: Int(try registers.raw(.dmaIndexMax).word & 0x7FFF_FFFF),
+        skip: mode == 2 ? try registers.stride(.dmaIndexSkip1) : 0, areOfSource: indexesSource)
+      // Keeps all further address arithmetic within 64 bits.
+      let step = indexesSource ? transfer.source.stride0 : transfer.destination.stride0
+      let reach = (transfer.indices?.maximum ?? 0).multipliedReportingOverflow(by: step)
+      guard !reach.overflow, reach.partialValue.magnitude < 1 << 60 else {
+        throw .illegalValue(
+          register: "dmaIndexMax", value: transfer.indices?.maximum ?? 0,
+          legal: "such that it times the stride is an address")
+      }
+    }
+    try align(transfer)
+    return transfer
+  }
+
   /// NPU_OP_DMA_START on U55 (1D) and U65 (1D, 2D, 3D by the destination register).
   func transfer() throws(Fault) -> Transfer {
     let source = try registers(.dmaSourceRegion)
@@ -11,6 +57,7 @@ struct TransferResolver {
     guard length > 0 else {
       throw .illegalValue(register: "dmaLength", value: length, legal: "positive")
     }
+    if hardware.product == .u85 { return try transferU85(source, destination, length) }
     var transfer = Transfer(
       source: try end(source, .dmaSource), destination: try end(destination, .dmaDestination),
       length: length)
@@ -40,7 +87,7 @@ struct TransferResolver {
       stride0: 0, stride1: 0)
   }
 
-  /// U55 moves units of 16 bytes everywhere, U65 only to and from the internal memory.
+  /// U55 moves units of 16 bytes everywhere, U65 and U85 only to and from the internal memory.
   private func align(_ transfer: Transfer) throws(Fault) {
     let isInternal = transfer.source.region == nil || transfer.destination.region == nil
     guard hardware.product == .u55 || isInternal else { return }

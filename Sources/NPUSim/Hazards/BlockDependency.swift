@@ -6,7 +6,9 @@
 struct BlockDependency {
   let earlier: KernelOp
   let later: KernelOp
-  let maximum: Int
+  let hardware: Hardware
+
+  private var maximum: Int { hardware.maximumBlockDependency }
 
   /// Largest safe BLOCKDEP as far as the inputs of the later kernel are concerned, and the input that
   /// sets it.
@@ -24,7 +26,14 @@ struct BlockDependency {
         return output.contains { $0.overlaps(own) }
       }
       guard overlaps else { continue }
-      let own = offset(in: input.map).map { blockLimit(input.map, offset: $0) } ?? 0
+      let own: Int
+      if !comparesBlocks(with: input.map) {
+        own = 0
+      } else if let offset = offset(in: input.map) {
+        own = blockLimit(input.map, offset: offset)
+      } else {
+        own = byteLimit(input.map)
+      }
       if own < limit.value { limit = (own, input.map.role) }
     }
     return limit
@@ -34,8 +43,7 @@ struct BlockDependency {
   /// one tensor, so that blocks can be compared; compilers cut layers into slices.
   private func offset(in input: FeatureMap) -> (Int, Int, Int)? {
     let output = earlier.ofm
-    guard earlier.block.depth > 0, later.block.depth > 0, input.region == output.region,
-      input.elementBytes == output.elementBytes, input.isBricked == output.isBricked,
+    guard input.elementBytes == output.elementBytes, input.isBricked == output.isBricked,
       max(input.height, output.height) == 1 || input.strideY == output.strideY,
       max(input.width, output.width) == 1 || input.pixelStride == output.pixelStride,
       !input.isBricked || max(input.depth, output.depth) <= 16 || input.strideC == output.strideC,
@@ -105,19 +113,62 @@ struct BlockDependency {
     }
   }
 
-  /// The smallest distance of overlapping blocks.
-  private func blockLimit(_ input: FeatureMap, offset: (Int, Int, Int)) -> Int {
-    let size = (input.height, input.width, input.depth)
-    let outputs = Jobs(
-      size: (earlier.ofm.height, earlier.ofm.width, earlier.ofm.depth), box: earlier.block)
+  /// Whether blocks say which bytes are touched when.
+  private func comparesBlocks(with input: FeatureMap) -> Bool {
+    if case .resize = later.kind { return false }
+    return earlier.isStoredInOrder && earlier.block.depth > 0
+      && later.block.depth > 0 && input.region == earlier.ofm.region
+      && input.width <= input.width0 && earlier.ofm.width <= earlier.ofm.width0
+  }
+
+  /// Blocks of the earlier output.
+  private var outputJobs: Jobs {
+    Jobs(size: (earlier.ofm.height, earlier.ofm.width, earlier.ofm.depth), box: earlier.block)
+  }
+
+  /// What the blocks of the later kernel read of an input.
+  private func inputJobs(_ input: FeatureMap) -> Jobs {
     let block = later.block
     let kernel = later.kernel
-    let inputs = Jobs(
-      size: size,
+    return Jobs(
+      size: (input.height, input.width, input.depth),
       box: (
         (block.height - 1) * kernel.strideY + kernel.dilatedHeight,
         (block.width - 1) * kernel.strideX + kernel.dilatedWidth, inputDepth
       ))
+  }
+
+  /// The smallest distance of blocks that share bytes. Broadcast operands and the weights of a matrix
+  /// product count as read by the first block.
+  private func byteLimit(_ input: FeatureMap) -> Int {
+    let outputs = outputJobs
+    var limit = maximum
+    let written = (0..<min(maximum, outputs.count)).map {
+      earlier.ofm.byteRuns(outputs.ranges(outputs.count - 1 - $0, at: (0, 0, 0)))
+    }
+    func compare(_ read: [Range<Int>], _ i: Int) {
+      for (j, runs) in written.enumerated() where i + j < limit {
+        if FeatureMap.overlap(read, runs) { limit = i + j }
+      }
+    }
+    let isBlockwise =
+      input.height == later.ifm.height && input.width == later.ifm.width
+      && input.depth == later.ifm.depth
+    guard isBlockwise, !(later.kind.isMatrixProduct && input.role == .ifm2) else {
+      compare(input.byteRuns((0..<input.height, 0..<input.width, 0..<input.depth)), 0)
+      return limit
+    }
+    let inputs = inputJobs(input)
+    for i in 0..<min(maximum, inputs.count) where i < limit {
+      compare(input.byteRuns(inputs.ranges(i, at: (0, 0, 0))), i)
+    }
+    return limit
+  }
+
+  /// The smallest distance of overlapping blocks.
+  private func blockLimit(_ input: FeatureMap, offset: (Int, Int, Int)) -> Int {
+    let inputs = inputJobs(input)
+    let outputs = outputJobs
     var limit = maximum
     for i in 0..<min(maximum, inputs.count) {
       let read = inputs.ranges(i, at: (0, 0, 0))
@@ -135,13 +186,64 @@ struct BlockDependency {
   private var inputDepth: Int {
     let depth = later.ifm.depth
     switch later.kind {
-    case .depthwise, .elementwise: return later.block.depth
+    case .depthwise, .elementwise, .resize: return later.block.depth
     case .pooling(let mode) where mode != .reduceSum: return later.block.depth
-    case .convolution, .pooling:
+    case .convolution, .matrixProduct, .pooling:
+      if let u85InputDepth { return u85InputDepth }
       if later.ifm.elementBytes == 4 { return 32 }
       if later.ifm.elementBytes == 2 { return (min(depth, 16) + 3) / 4 * 4 }
       let isPart = later.weightLayout?.isPartKernelFirst ?? false
       return (min(depth, isPart ? 16 : 32) + 7) / 8 * 8
     }
+  }
+
+  /// The depth of IFM blocks on U85, `nil` on other products.
+  private var u85InputDepth: Int? {
+    guard hardware.product == .u85 else { return nil }
+    let layout = later.weightLayout
+    if layout?.isPartKernelFirst ?? false { return 16 }
+    let isSparse = layout?.isSparse ?? false
+    let unit = hardware.macs / 8 / max(1, later.microblock.height * later.microblock.width)
+    if later.ifm.elementBytes == 4 || (hardware.macs <= 256 && unit == 16 && !isSparse) {
+      return 32
+    }
+    return isSparse && later.ifm.elementBytes == 1 ? 128 : 64
+  }
+}
+
+extension FeatureMap {
+  /// The bytes of a box of rows, columns and channels, as addresses in the region in rising order; only
+  /// for maps that are at most one tile wide.
+  func byteRuns(_ box: (Range<Int>, Range<Int>, Range<Int>)) -> [Range<Int>] {
+    var runs: [Range<Int>] = []
+    for y in box.0 {
+      let row = y < height0 ? bases.0 + y * strideY : bases.2 + (y - height0) * strideY
+      for x in box.1 {
+        let pixel = row + x * pixelStride
+        guard isBricked else {
+          runs.append(
+            pixel + box.2.lowerBound * elementBytes..<pixel + box.2.upperBound * elementBytes)
+          continue
+        }
+        for brick in box.2.lowerBound / 16...max(box.2.lowerBound, box.2.upperBound - 1) / 16 {
+          let lower = max(box.2.lowerBound, brick * 16) - brick * 16
+          let upper = min(box.2.upperBound, brick * 16 + 16) - brick * 16
+          let base = pixel + brick * strideC
+          runs.append(base + lower * elementBytes..<base + upper * elementBytes)
+        }
+      }
+    }
+    return runs.sorted { $0.lowerBound < $1.lowerBound }
+  }
+
+  /// Whether two rising lists of byte ranges share a byte.
+  static func overlap(_ a: [Range<Int>], _ b: [Range<Int>]) -> Bool {
+    var i = 0
+    var j = 0
+    while i < a.count, j < b.count {
+      if a[i].overlaps(b[j]) { return true }
+      if a[i].upperBound < b[j].upperBound { i += 1 } else { j += 1 }
+    }
+    return false
   }
 }

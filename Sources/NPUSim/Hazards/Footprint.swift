@@ -35,7 +35,7 @@ struct OutstandingOp {
 extension OutstandingOp {
   /// A kernel operation.
   init(_ op: KernelOp, _ access: Executor.Access, commandIndex: Int) {
-    var reads = access.ifm.spans.map { Footprint(.ifm, $0) }
+    var reads = access.ifm?.spans.map { Footprint(.ifm, $0) } ?? []
     if let ifm2 = access.ifm2 { reads += ifm2.spans.map { Footprint(.ifm2, $0) } }
     reads += access.weights.map { Footprint(.weights, $0) }
     reads += access.scales.map { Footprint(.scales, $0) }
@@ -44,7 +44,7 @@ extension OutstandingOp {
     }
     self.init(
       commandIndex: commandIndex, reads: reads,
-      writes: access.ofm.spans.map { Footprint(.ofm, $0) }, kernel: op)
+      writes: access.ofm?.spans.map { Footprint(.ofm, $0) } ?? [], kernel: op)
   }
 
   /// A DMA.
@@ -56,9 +56,9 @@ extension OutstandingOp {
     if let range = access.internalRange {
       writes.append(Footprint(.dmaDestination, internal: range))
     }
-    self.init(
-      commandIndex: commandIndex,
-      reads: access.source.map { [Footprint(.dmaSource, $0)] } ?? [], writes: writes, kernel: nil)
+    var reads = access.source.map { [Footprint(.dmaSource, $0)] } ?? []
+    if let indices = access.indices { reads.append(Footprint(.dmaIndices, indices)) }
+    self.init(commandIndex: commandIndex, reads: reads, writes: writes, kernel: nil)
   }
 
   /// What may go wrong when this operation runs while `earlier` is unfinished: the first conflict.

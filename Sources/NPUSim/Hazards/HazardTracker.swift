@@ -55,10 +55,11 @@ struct HazardTracker {
     _ report: (Hazard.Kind) -> Void
   ) {
     guard op.blockDependency > 0 else { return }
-    var inputs = [(map: op.ifm, spans: access.ifm.spans)]
+    var inputs: [(map: FeatureMap, spans: [MemorySpan])] = []
+    if let ifm = access.ifm { inputs.append((op.ifm, ifm.spans)) }
     if let ifm2 = access.ifm2 { inputs.append((ifm2.map, ifm2.spans)) }
     let limit = BlockDependency(
-      earlier: earlier, later: op, maximum: hardware.maximumBlockDependency
+      earlier: earlier, later: op, hardware: hardware
     ).limit(inputs: inputs, output: last.writes)
     if op.blockDependency > limit.value {
       report(.readAfterWrite(role: limit.role, earlier: last.commandIndex))

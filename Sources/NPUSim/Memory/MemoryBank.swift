@@ -97,6 +97,11 @@ public final class MemoryBank {
     return [UInt8](bytes[range])
   }
 
+  /// Records that a range holds bytes that nobody wrote, after all.
+  func noteUnwritten(_ range: Range<Int>) {
+    initialised.clear(range)
+  }
+
   /// Records a write by the NPU or the host within bounds.
   func noteWrite(_ range: Range<Int>) {
     initialised.mark(range)

@@ -36,4 +36,33 @@ struct ScaleRecords {
       }
     }
   }
+
+  /// Reads the 10-byte records of U85: bias 32 bits and multiplier 31, or bias 48 bits and multiplier 15;
+  /// then the shift.
+  ///
+  /// - Parameters:
+  ///   - stream: one record a channel; `nil` when the operation has none and biases are 0.
+  ///   - isWide: whether accumulators have 48 bits.
+  init(u85 stream: MemorySpan?, channels: Int, isWide: Bool) throws(Fault) {
+    bias = [Int64](repeating: 0, count: channels)
+    scales = [FixedScale](repeating: .one, count: channels)
+    guard let stream, !stream.range.isEmpty else { return }
+    guard stream.range.count / Self.recordBytes >= channels else {
+      throw .illegalValue(
+        register: "scaleLength", value: stream.range.count,
+        legal: "at least \(channels * Self.recordBytes) for \(channels) channels")
+    }
+    var record = UnsafeRawPointer(stream.base)
+    for channel in 0..<channels {
+      let low = Int64(littleEndian: record.loadUnaligned(fromByteOffset: 0, as: Int64.self))
+      let shift = Int(record.load(fromByteOffset: 8, as: UInt8.self))
+      bias[channel] = isWide ? (low << 16) >> 16 : Int64(Int32(truncatingIfNeeded: low))
+      let multiplier =
+        isWide
+        ? UInt32(truncatingIfNeeded: low >> 48) & 0x7FFF
+        : UInt32(truncatingIfNeeded: low >> 32) & 0x7FFF_FFFF
+      scales[channel] = FixedScale(multiplier: multiplier, shift: shift)
+      record += Self.recordBytes
+    }
+  }
 }

@@ -1,5 +1,5 @@
 /// The order in which U55 and U65 consume the weights of one core.
-struct WeightOrder {
+struct WeightOrder: WeightSequence {
   private let layout: WeightLayout
   /// OFM channels of this core.
   let channels: Int
@@ -25,6 +25,8 @@ struct WeightOrder {
     }
     return total
   }
+
+  func channel(_ own: Int, core: Int, cores: Int) -> Int { own &* cores &+ core }
 
   /// Calls the body for each weight of the stream: channel of this core, undilated kernel row and column,
   /// input channel. Padding has channel -1.
