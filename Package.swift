@@ -47,11 +47,12 @@ let package = Package(
     module(
       "Session",
       ["ProgramFormat", "NPUSim", "NPUTiming", "DeviceRuntime", "Tokenizers", "TargetModel"]),
+    module("Report", ["EthosUISA", "NPUTiming", "NPUSim", "Support"]),
     module("Analysis", ["Session", "Reference", "Quantize"]),
     module(
       "Driver",
       [
-        "Importers", "Quantize", "Codegen", "Session", "Analysis", "TargetModel", "Tokenizers",
+        "Importers", "Quantize", "Codegen", "Session", "Analysis", "Report", "TargetModel", "Tokenizers",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "swiftlet", dependencies: ["Driver"]),
@@ -60,7 +61,7 @@ let package = Package(
     tests("Support"), tests("TensorCore"), tests("GraphIR"), tests("Containers"),
     tests("Tokenizers", ["DeviceRuntime"]), tests("Importers"),
     tests("Reference", ["Importers"]), tests("Quantize", ["Importers", "Tokenizers"]),
-    tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
+    tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"), tests("Report"),
     tests("Codegen", ["Tiling"]),
     tests("NPUSim"), tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]),
     tests("Driver"),

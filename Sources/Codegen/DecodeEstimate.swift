@@ -10,27 +10,30 @@ struct DecodeEstimate {
   private(set) var bound = 0
 
   private let accelerator: Accelerator
-  private let memories: [MemoryTraits]
+  private let memories: MemorySystem
 
   /// An estimate in the memories of a plan.
   init(accelerator: Accelerator, regions: [Manifest.RegionEntry]) {
     self.accelerator = accelerator
-    memories = Region.allCases.map { region in
-      guard let speed = regions.first(where: { $0.index == region.rawValue })?.speed else {
-        return .ideal
-      }
-      return MemoryTraits(
-        readBytesPerCycle: speed.read, writeBytesPerCycle: max(speed.write, 1e-3),
-        readLatency: speed.readLatency, writeLatency: speed.writeLatency)
-    }
+    memories = MemorySystem(
+      regions.map { region in
+        RegionTraits(
+          region: region.index, memory: region.memory, readRate: region.speed.read,
+          writeRate: max(region.speed.write, 1e-3), readLatency: region.speed.readLatency,
+          writeLatency: region.speed.writeLatency)
+      }, streamRegion: Region.weights.rawValue,
+      beatBytes: Microarchitecture(accelerator).beatBytes)
   }
 
   /// Adds a job.
   mutating func add(_ linears: [JobLinear]) {
-    let events = LinearJobEmitter.events(linears)
-    cycles += JobTimeline(events, accelerator: accelerator, memories: memories).total
+    let unit = accelerator.microblock
+    let events = LinearJobEmitter.events(
+      linears, microblock: BlockSize(unit.height, unit.width, unit.depth))
+    cycles += JobTiming(events, accelerator: accelerator, memories: memories).total
     let bytes = linears.flatMap(\.packed.slices).reduce(0) { $0 + $1.bytes }
-    let rate = memories[Region.weights.rawValue].readBytesPerCycle
-    bound += Int((Double(bytes) / rate).rounded(.up))
+    let index = memories.memory(ofRegion: Region.weights.rawValue)
+    guard memories.memories.indices.contains(index) else { return }
+    bound += Int((Double(bytes) / memories.memories[index].bytesPerCycle).rounded(.up))
   }
 }

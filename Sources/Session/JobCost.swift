@@ -6,29 +6,34 @@ import ProgramFormat
 /// Cycles of a program's NPU jobs. What a job costs does not depend on its data, so each is timed once.
 struct JobCost {
   private let accelerator: Accelerator?
-  private let memories: [MemoryTraits]
-  private var known: [JobTimeline?]
+  private let memories: MemorySystem
+  private var known: [JobTiming?]
 
   /// The cost of a program's jobs, in the memories its manifest names.
   init(_ program: Program) {
     accelerator = Accelerator.named(program.manifest.npu)
     known = Array(repeating: nil, count: program.manifest.jobs.count)
-    memories = Region.allCases.map { region in
-      let speed = program.manifest.regions.first { $0.index == region.rawValue }?.speed
-      return speed.map {
-        MemoryTraits(
-          readBytesPerCycle: $0.read, writeBytesPerCycle: max($0.write, 1e-3),
-          readLatency: $0.readLatency, writeLatency: $0.writeLatency)
-      } ?? .ideal
-    }
+    memories = MemorySystem(
+      program.manifest.regions.map(\.traits), streamRegion: Region.weights.rawValue,
+      beatBytes: accelerator.map { Microarchitecture($0).beatBytes } ?? 8)
   }
 
-  /// The job's time line, computed from its first run.
-  mutating func timeline(of job: Int, _ result: RunResult) -> JobTimeline? {
+  /// The job's timing, computed from its first run.
+  mutating func timing(of job: Int, _ result: RunResult) -> JobTiming? {
     guard let accelerator else { return nil }
-    if let line = known[job] { return line }
-    let line = JobTimeline(result.issues, accelerator: accelerator, memories: memories)
-    known[job] = line
-    return line
+    if let timing = known[job] { return timing }
+    let timing = JobTiming(
+      result.issues, accelerator: accelerator, memories: memories, recordsTrace: true)
+    known[job] = timing
+    return timing
+  }
+}
+
+extension Manifest.RegionEntry {
+  /// The memory behind the region.
+  fileprivate var traits: RegionTraits {
+    RegionTraits(
+      region: index, memory: memory, readRate: speed.read, writeRate: max(speed.write, 1e-3),
+      readLatency: speed.readLatency, writeLatency: speed.writeLatency)
   }
 }

@@ -71,9 +71,9 @@ final class SimulatedNPU {
     cpuWrites = writes
   }
 
-  /// The time line of a job that has run.
-  func timeline(of job: Int) -> JobTimeline? {
-    lastRuns[job].flatMap { cost.timeline(of: job, $0) }
+  /// The timing of a job that has run.
+  func timing(of job: Int) -> JobTiming? {
+    lastRuns[job].flatMap { cost.timing(of: job, $0) }
   }
 
   /// Runs one job. Returns 0 when it succeeded, as the runtime's callback does.
@@ -94,7 +94,7 @@ final class SimulatedNPU {
         return -1
       }
       jobs += 1
-      cycles += cost.timeline(of: index, result)?.total ?? 0
+      cycles += cost.timing(of: index, result)?.total ?? 0
       lastRuns[index] = result
       return 0
     } catch {
@@ -112,6 +112,7 @@ extension Hardware {
     switch parts[1] {
     case "u55": return .u55(macs: macs)
     case "u65": return .u65(macs: macs)
+    case "u85": return .u85(macs: macs)
     default: return nil
     }
   }

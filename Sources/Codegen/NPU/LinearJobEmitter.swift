@@ -52,33 +52,55 @@ struct LinearJobEmitter {
   }
 
   /// The same job as the timing model sees it.
-  static func events(_ linears: [JobLinear]) -> [IssueEvent] {
+  static func events(_ linears: [JobLinear], microblock: BlockSize) -> [IssueEvent] {
     var events: [IssueEvent] = []
     var index = 0
     for linear in linears {
-      let packed = linear.packed
-      for slice in packed.slices {
-        if index >= 2 { events.append(.kernelWait(1)) }
+      for (number, slice) in linear.packed.slices.enumerated() {
+        if index >= 2 {
+          events.append(.commands(words: 1))
+          events.append(.kernelWait(1))
+        }
+        // Source, destination, length and the operation; then the slice's own registers, the layer's
+        // before the first slice.
+        events.append(.commands(words: 9))
         events.append(
           .transfer(
             bytes: slice.bytes, source: Region.weights.rawValue,
             destination: Region.staging.rawValue))
+        events.append(.commands(words: 1))
         events.append(.transferWait(0))
-        events.append(
-          .kernel(
-            KernelDescription(
-              kind: .convolution(partKernelFirst: false),
-              ofm: (1, linear.tokens, slice.channels),
-              block: (linear.block.height, linear.block.width, linear.block.depth),
-              ifmDepth: packed.inputs, ifmBits: packed.key.inputBits,
-              ofmBits: packed.key.outputElement.byteCount * 8, kernelHeight: 1, kernelWidth: 1,
-              strideY: 1, strideX: 1, usesTable: false, streamBytes: slice.bytes, ifm2Bytes: 0,
-              ifmRegion: Region.arena.rawValue, ofmRegion: Region.arena.rawValue,
-              streamRegion: Region.staging.rawValue)))
+        events.append(.commands(words: number == 0 ? 80 : 12))
+        events.append(.kernel(description(slice, of: linear, microblock)))
         index += 1
       }
     }
+    events.append(.commands(words: 1))
     return events
+  }
+
+  private static func description(
+    _ slice: PackedSlice, of linear: JobLinear, _ microblock: BlockSize
+  ) -> KernelDescription {
+    let packed = linear.packed
+    var kernel = KernelDescription(
+      kind: .convolution(partKernelFirst: false),
+      ifm: FeatureMapTraffic(
+        height: 1, width: linear.tokens, depth: packed.inputs, bits: packed.key.inputBits,
+        region: Region.arena.rawValue),
+      ofm: FeatureMapTraffic(
+        height: 1, width: linear.tokens, depth: slice.channels,
+        bits: packed.key.outputElement.byteCount * 8, region: Region.arena.rawValue),
+      block: BlockSize(linear.block.height, linear.block.width, linear.block.depth),
+      microblock: microblock)
+    kernel.weightBytes = slice.weightBytes
+    kernel.weightRegion = Region.staging.rawValue
+    kernel.scaleBytes = slice.scaleBytes
+    kernel.scaleRegion = Region.staging.rawValue
+    kernel.usesWideAccumulators = packed.key.inputBits == 16
+    kernel.bufferLayout = linear.block.ifmBankEnd << 8 | linear.block.accumulatorStart
+    kernel.blockDependency = independentBlockDependency
+    return kernel
   }
 
   private func setLayer(_ linear: JobLinear, _ w: inout CommandWriter) throws(CommandWriterError) {

@@ -74,10 +74,10 @@ struct SimulateCommand: ParsableCommand {
     var kernelBusy = 0
     var transferBusy = 0
     for job in session.jobReports {
-      kernelBusy += job.timeline.kernelBusy
-      transferBusy += job.timeline.transferBusy
+      kernelBusy += job.timing.arrayActive
+      transferBusy += job.timing.counters.transferActive
       var kernel = 0
-      for (record, span) in zip(job.result.ops, job.timeline.spans) {
+      for (record, span) in zip(job.result.ops, job.timing.operations) {
         let name: String
         if case .transfer(let bytes) = record.kind {
           name = "dma \(bytes) bytes"

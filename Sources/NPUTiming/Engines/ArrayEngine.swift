@@ -223,7 +223,9 @@ extension JobSimulation {
           }
         }
       }
-      if array.cursor.next() { trace(.array, kernels[index].operation, array.blockStart, array.time) }
+      if array.cursor.next() {
+        trace(.array, kernels[index].operation, array.blockStart, array.time)
+      }
       moved = true
     }
     return moved

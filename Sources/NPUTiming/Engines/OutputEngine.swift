@@ -133,7 +133,8 @@ extension JobSimulation {
         }
       }
       output.pieces.push(
-        OutputState.Piece(kernel: index, start: start, cycles: cycles, runs: runs,
+        OutputState.Piece(
+          kernel: index, start: start, cycles: cycles, runs: runs,
           rows: max(1, rows / pieces), endsBlock: endsBlock))
       moved = true
     }

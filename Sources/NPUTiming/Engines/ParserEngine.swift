@@ -117,7 +117,7 @@ extension JobSimulation {
       head.chainedOutput = kernel.ofm
       plan = head
     }
-    if kernel.ofm.region == nil {
+    if kernel.ofm.isChained {
       parser.chain = plan
       parser.kernelOfOperation.append(kernels.count)
       return

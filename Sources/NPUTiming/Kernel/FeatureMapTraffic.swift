@@ -8,12 +8,15 @@ public struct FeatureMapTraffic: Sendable, Hashable {
   public var bits: Int
   /// NHCWB16, bricks of 16 channels; otherwise NHWC.
   public var isBricked: Bool
-  /// The base pointer it lies behind; `nil` for a chained map, which never reaches memory.
+  /// The base pointer it lies behind; `nil` for a map that never reaches memory.
   public var region: Int?
+  /// Whether it goes through a chaining buffer.
+  public var isChained = false
 
   /// A map.
   public init(
-    height: Int, width: Int, depth: Int, bits: Int, isBricked: Bool = false, region: Int?
+    height: Int, width: Int, depth: Int, bits: Int, isBricked: Bool = false, region: Int?,
+    isChained: Bool = false
   ) {
     self.height = height
     self.width = width
@@ -21,6 +24,7 @@ public struct FeatureMapTraffic: Sendable, Hashable {
     self.bits = bits
     self.isBricked = isBricked
     self.region = region
+    self.isChained = isChained
   }
 
   /// Bytes of the map without gaps.

@@ -1,5 +1,3 @@
-import EthosUISA
-
 /// What the timing of a kernel operation depends on, as plain numbers.
 ///
 /// The simulator fills it from the registers of a stream, the compiler from what it is about to write.
@@ -27,9 +25,9 @@ public struct KernelDescription: Sendable, Hashable {
   /// The output.
   public var ofm: FeatureMapTraffic
   /// OFM block.
-  public var block: BlockShape
+  public var block: BlockSize
   /// OFM microblock.
-  public var microblock: BlockShape
+  public var microblock: BlockSize
   /// Kernel taps, undilated.
   public var kernelHeight = 1
   public var kernelWidth = 1
@@ -47,6 +45,8 @@ public struct KernelDescription: Sendable, Hashable {
   public var usesTable = false
   /// Whether values below zero or outside a range are clipped.
   public var usesClip = false
+  /// Whether the output is stored reversed or with its axes exchanged.
+  public var reordersOutput = false
   /// 40-bit (U85: 48-bit) accumulators.
   public var usesWideAccumulators = false
   /// Encoded weight bytes of all cores; 0 without weights.
@@ -70,7 +70,7 @@ public struct KernelDescription: Sendable, Hashable {
   /// A kernel with a 1×1 window and nothing optional.
   public init(
     kind: Kind, ifm: FeatureMapTraffic, ifm2: FeatureMapTraffic? = nil, ofm: FeatureMapTraffic,
-    block: BlockShape, microblock: BlockShape
+    block: BlockSize, microblock: BlockSize
   ) {
     self.kind = kind
     self.ifm = ifm

@@ -58,9 +58,12 @@ struct KernelPlan: Sendable {
     scaleMemory = memories.memory(ofRegion: kernel.scaleRegion)
     var work: [ArrayWork] = []
     for index in 0..<8 {
-      let height = index & 1 == 0 ? kernel.block.height : Self.rest(kernel.ofm.height, kernel.block.height)
-      let width = index & 2 == 0 ? kernel.block.width : Self.rest(kernel.ofm.width, kernel.block.width)
-      let depth = index & 4 == 0 ? kernel.block.depth : Self.rest(kernel.ofm.depth, kernel.block.depth)
+      let height =
+        index & 1 == 0 ? kernel.block.height : Self.rest(kernel.ofm.height, kernel.block.height)
+      let width =
+        index & 2 == 0 ? kernel.block.width : Self.rest(kernel.ofm.width, kernel.block.width)
+      let depth =
+        index & 4 == 0 ? kernel.block.depth : Self.rest(kernel.ofm.depth, kernel.block.depth)
       work.append(
         ArrayWork(
           kernel, height: min(height, kernel.ofm.height), width: min(width, kernel.ofm.width),
@@ -112,7 +115,8 @@ struct KernelPlan: Sendable {
     guard usesArray, sharesInput else { return (1, 0) }
     guard block.slab > 0 else { return (work.steps, 0) }
     // Others walk it in one direction: what they need next is only there if everything fits.
-    let kept = micro.isU85 ? min(inputBlocks, work.steps) : work.steps <= inputBlocks ? work.steps : 0
+    let kept =
+      micro.isU85 ? min(inputBlocks, work.steps) : work.steps <= inputBlocks ? work.steps : 0
     return (work.steps, kept)
   }
 
@@ -269,7 +273,9 @@ struct KernelPlan: Sendable {
   func outputRuns(_ block: Block, depth: Int) -> Runs {
     let map = chainedOutput ?? kernel.ofm
     let element = max(map.bits / 8, 1)
-    let ofmMemory = memories.memory(ofRegion: map.region ?? 0)
+    // Accumulators that stay for the next operation are not written.
+    guard let region = map.region else { return Runs(memory: 0, count: 0, bytes: 0) }
+    let ofmMemory = memories.memory(ofRegion: region)
     if map.isBricked {
       return Runs(
         memory: ofmMemory, count: block.height * ceilDivide(depth, 16),

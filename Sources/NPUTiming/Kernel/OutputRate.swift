@@ -33,7 +33,8 @@ enum OutputRate {
       rates = kernel.usesWideAccumulators ? [96, 48, 24, 12, 6] : [64, 32, 16, 8, 4]
     }
     let activation =
-      kernel.usesTable ? [32, 32, 32, 32, 16] : kernel.usesClip ? [32, 32, 16, 8, 4] : [0, 0, 0, 0, 0]
+      kernel.usesTable
+      ? [32, 32, 32, 32, 16] : kernel.usesClip ? [32, 32, 16, 8, 4] : [0, 0, 0, 0, 0]
     return max(rates[column], activation[column])
   }
 
@@ -58,7 +59,8 @@ enum OutputRate {
       default: rates = [32, 16, 16, 16, 8]
       }
     }
-    let activation = kernel.usesTable || kernel.usesClip ? [16, 8, 4, 2, 1] : [0, 0, 0, 0, 0]
+    let passes = kernel.usesTable || kernel.usesClip || kernel.reordersOutput
+    let activation = passes ? [16, 8, 4, 2, 1] : [0, 0, 0, 0, 0]
     return max(rates[column], activation[column])
   }
 }

@@ -135,7 +135,7 @@ struct MemoryChannel {
     let end =
       writes.transfer(
         requested: time, accepted: accepted, from: accepted, beats: beats,
-        interval: timing.beatInterval) + timing.writeLatency
+        interval: timing.writeInterval) + timing.writeLatency
     writes.hold(until: end + turnaround)
     return Grant(accepted: accepted, done: end + turnaround)
   }

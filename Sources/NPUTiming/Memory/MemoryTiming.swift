@@ -12,6 +12,8 @@ public struct MemoryTiming: Sendable, Hashable {
   public var ports: Int
   /// 1/256 cycles between beats of a port: 256 for a memory as fast as the port.
   public var beatInterval: Int
+  /// The same for writes.
+  public var writeInterval: Int
   /// Cycles from an accepted address to its first data.
   public var readLatency: Int
   /// Cycles from the last data of a write to its response.
@@ -39,6 +41,7 @@ public struct MemoryTiming: Sendable, Hashable {
     self.beatBytes = beatBytes
     self.ports = ports
     self.beatInterval = beatInterval
+    writeInterval = beatInterval
     self.readLatency = readLatency
     self.writeLatency = writeLatency
     self.maximumReads = maximumReads

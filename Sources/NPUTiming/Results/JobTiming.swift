@@ -44,6 +44,9 @@ public struct JobTiming: Sendable {
   /// Whether every operation finished. A stream that waits for itself does not.
   public private(set) var isComplete = true
 
+  /// Cycles the MAC array worked.
+  public var arrayActive: Int { operations.reduce(0) { $0 + $1.busy.array } }
+
   /// Plays events on a configuration with its memories.
   public init(
     _ events: [IssueEvent], accelerator: Accelerator, memories: MemorySystem,
