@@ -52,7 +52,8 @@ let package = Package(
     module(
       "Driver",
       [
-        "Importers", "Quantize", "Codegen", "Session", "Analysis", "Report", "TargetModel", "Tokenizers",
+        "Importers", "Quantize", "Codegen", "Session", "Analysis", "NPUTiming", "Report",
+        "TargetModel", "Tokenizers",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "swiftlet", dependencies: ["Driver"]),

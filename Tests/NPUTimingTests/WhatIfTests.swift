@@ -55,7 +55,8 @@ func slowerMemoriesSlowJobsByABoundedAmount(name: String) throws {
   system.memories[0].pulseOn = 4000
   system.memories[0].pulseOff = 1000
   let held = JobTiming(events, accelerator: accelerator, memories: system).total
-  #expect(abs(held - free * 5 / 4) < free / 50, "\(free) \(held)")
+  // What is in flight when addresses are held back still arrives.
+  #expect(held > free * 115 / 100 && held < free * 127 / 100, "\(free) \(held)")
 }
 
 /// A limit of beats a period counts whole transactions: 50 beats let seven bursts of 8 pass.

@@ -26,7 +26,7 @@ struct ValidateTimingCommand: ParsableCommand {
   @Flag(help: "Print a Markdown table.")
   var markdown = false
 
-  private struct Report: Encodable {
+  private struct Summary: Encodable {
     let rows: [TimingValidation.Row]
     let meanAbsError: Double
     let worstAbsError: Double
@@ -52,7 +52,7 @@ struct ValidateTimingCommand: ParsableCommand {
     let summary = validation.summary
     if json {
       try Console.json(
-        Report(
+        Summary(
           rows: validation.rows, meanAbsError: summary.meanAbsError,
           worstAbsError: summary.worstAbsError, worstBeatError: validation.worstBeatError,
           groups: validation.groups))

@@ -119,6 +119,7 @@ extension JobSimulation {
     input.requested += next.bytes
     input.arrived.add(next.bytes, at: grant.done)
     kernels[input.kernel].busy.inputBeats += beats(next.bytes, next.memory)
+    kernels[input.kernel].busy.bytes += next.bytes
     input.cursor.advance(next.bytes)
     if input.cursor.isDone { finishUnit() }
   }

@@ -25,6 +25,7 @@ struct JobSimulation {
   var writer = WriterState()
   var counters = Counters()
   var slices: [TraceSlice] = []
+  private var lastSlices: [Engine: Int] = [:]
 
   init(
     _ events: [IssueEvent], _ micro: Microarchitecture, _ memories: MemorySystem,
@@ -34,7 +35,9 @@ struct JobSimulation {
     self.memories = memories
     self.events = events
     self.recordsTrace = recordsTrace
-    channels = memories.memories.map { MemoryChannel($0, turnaround: micro.turnaround) }
+    channels = memories.memories.map {
+      MemoryChannel($0, turnaround: micro.turnaround, recordsUse: recordsTrace)
+    }
     if channels.isEmpty {
       channels = [
         MemoryChannel(MemoryTiming(name: "ideal", beatBytes: micro.beatBytes), turnaround: 0)
@@ -170,6 +173,17 @@ struct JobSimulation {
 
   mutating func trace(_ engine: Engine, _ operation: Int, _ start: Int, _ end: Int) {
     guard recordsTrace, end > start else { return }
+    // Pauses too short to see are not worth a slice of their own.
+    if let last = lastSlices[engine], slices[last].operation == operation,
+      start - slices[last].end <= Self.shortPause, start >= slices[last].start
+    {
+      slices[last].end = max(slices[last].end, end)
+      return
+    }
+    lastSlices[engine] = slices.count
     slices.append(TraceSlice(engine: engine, operation: operation, start: start, end: end))
   }
+
+  /// Cycles of a pause that a trace does not show.
+  private static let shortPause = 32
 }

@@ -184,6 +184,7 @@ extension JobSimulation {
     writer.lastRequest = grant.accepted
     writer.latest = max(writer.latest, grant.done)
     kernels[piece.kernel].busy.outputBeats += beats(next.bytes, next.memory)
+    kernels[piece.kernel].busy.bytes += next.bytes
     if cursor.isDone { finishPiece(piece) }
   }
 

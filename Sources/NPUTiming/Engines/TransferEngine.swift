@@ -24,7 +24,7 @@ struct TransferState {
   var readTotal = 0
   var latest = 0
   var busy = 0
-  var spans: [(start: Int, end: Int, operation: Int)] = []
+  var spans: [(start: Int, end: Int, bytes: Int, bound: Int)] = []
   var start = -1
 }
 
@@ -87,7 +87,13 @@ extension JobSimulation {
     transfers.ends.push(time)
     transfers.lastEnd = max(transfers.lastEnd, time)
     let start = min(max(transfers.start, 0), time)
-    transfers.spans.append((start, time, item.operation))
+    var rate = channels[item.source].timing.bytesPerCycle
+    if let destination = item.destination {
+      rate = min(rate, channels[destination].timing.bytesPerCycle)
+    }
+    let bytes = item.bytes * (item.destination == nil ? 1 : 2)
+    let bound = Int((Double(item.bytes) / max(rate, 1e-6)).rounded(.up))
+    transfers.spans.append((start, time, bytes, max(bound, 1)))
     counters.transferActive += time - start
     trace(.transfer, item.operation, start, time)
     transfers.start = -1

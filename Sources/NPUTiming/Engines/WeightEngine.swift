@@ -59,6 +59,7 @@ extension JobSimulation {
     weights.offset += bytes
     weights.arrived.add(bytes, at: grant.done)
     kernels[weights.kernel].busy.weightBeats += beats(bytes, memory)
+    kernels[weights.kernel].busy.bytes += bytes
   }
 }
 
@@ -121,5 +122,6 @@ extension JobSimulation {
     scales.offset += bytes
     scales.arrived.add(bytes, at: grant.done)
     kernels[scales.kernel].busy.scaleBeats += beats(bytes, memory)
+    kernels[scales.kernel].busy.bytes += bytes
   }
 }

@@ -102,8 +102,18 @@ struct MemoryChannel {
   private var reads: Direction
   private var writes: Direction
   private var gate: Gate
+  /// Beats by ``bucketCycles`` of the job, if the trace is recorded.
+  private(set) var readUse: [Int]?
+  private(set) var writeUse: [Int]?
 
-  init(_ timing: MemoryTiming, turnaround: Int) {
+  /// Cycles of one entry of the use over time.
+  static let bucketCycles = 256
+
+  init(_ timing: MemoryTiming, turnaround: Int, recordsUse: Bool = false) {
+    if recordsUse {
+      readUse = []
+      writeUse = []
+    }
     self.timing = timing
     self.turnaround = turnaround
     reads = Direction(limit: timing.maximumReads, ports: timing.ports)
@@ -126,6 +136,7 @@ struct MemoryChannel {
       requested: time, accepted: accepted, from: accepted + timing.readLatency, beats: beats,
       interval: timing.beatInterval)
     reads.hold(until: end + turnaround)
+    if readUse != nil { Self.note(&readUse, beats, at: end) }
     return Grant(accepted: accepted, done: end + turnaround)
   }
 
@@ -137,6 +148,14 @@ struct MemoryChannel {
         requested: time, accepted: accepted, from: accepted, beats: beats,
         interval: timing.writeInterval) + timing.writeLatency
     writes.hold(until: end + turnaround)
+    if writeUse != nil { Self.note(&writeUse, beats, at: end - timing.writeLatency) }
     return Grant(accepted: accepted, done: end + turnaround)
+  }
+
+  private static func note(_ use: inout [Int]?, _ beats: Int, at time: Int) {
+    let bucket = max(time, 0) / bucketCycles
+    guard let count = use?.count, bucket < 1 << 22 else { return }
+    if bucket >= count { use?.append(contentsOf: repeatElement(0, count: bucket + 1 - count)) }
+    use?[bucket] += beats
   }
 }

@@ -13,6 +13,11 @@ public struct JobTiming: Sendable {
     public var busy: OperationBusy
     /// Multiply-accumulates; 0 for transfers.
     public var macs: Int
+    /// Bytes it moved over memory ports.
+    public var bytes: Int
+    /// Cycles it would take if nothing but the slowest of array, output unit and memories counted: the
+    /// roofline.
+    public var bound: Int
   }
 
   /// What one memory saw.
@@ -29,6 +34,14 @@ public struct JobTiming: Sendable {
     public var writeWait: Int
     /// Bytes of a beat.
     public var beatBytes: Int
+    /// Bytes a cycle it sustains.
+    public var bytesPerCycle: Double
+    /// Beats read and written by ``useCycles`` of the job; empty unless the trace was recorded.
+    public var readUse: [Int]
+    public var writeUse: [Int]
+
+    /// Cycles of one entry of the use over time.
+    public static let useCycles = MemoryChannel.bucketCycles
   }
 
   /// Kernels and transfers, in issue order.
@@ -62,7 +75,9 @@ public struct JobTiming: Sendable {
       MemoryUse(
         name: $0.timing.name, readBeats: $0.readBeats, writeBeats: $0.writeBeats,
         readTransactions: $0.readTransactions, writeTransactions: $0.writeTransactions,
-        readWait: $0.readWait, writeWait: $0.writeWait, beatBytes: $0.timing.beatBytes)
+        readWait: $0.readWait, writeWait: $0.writeWait, beatBytes: $0.timing.beatBytes,
+        bytesPerCycle: $0.timing.bytesPerCycle, readUse: $0.readUse ?? [],
+        writeUse: $0.writeUse ?? [])
     }
     operations = Self.operations(of: simulation)
   }
@@ -75,7 +90,8 @@ public struct JobTiming: Sendable {
         guard let span = transfers.next() else { continue }
         result.append(
           Operation(
-            start: span.start, end: span.end, limiter: .dma, busy: OperationBusy(), macs: 0))
+            start: span.start, end: span.end, limiter: .dma, busy: OperationBusy(), macs: 0,
+            bytes: span.bytes, bound: span.bound))
       } else if simulation.kernels.indices.contains(kernel) {
         let state = simulation.kernels[kernel]
         let previous = kernel > 0 ? simulation.kernels[kernel - 1].ended : 0
@@ -84,10 +100,40 @@ public struct JobTiming: Sendable {
           Operation(
             start: start, end: max(state.ended, start),
             limiter: limiter(state, issued: state.issued, previous: previous), busy: state.busy,
-            macs: state.plan.kernel.operations))
+            macs: state.plan.usesArray ? state.plan.kernel.operations : 0,
+            bytes: state.busy.bytes, bound: bound(state, simulation)))
       }
     }
     return result
+  }
+
+  /// The slowest of what must be done at least: products at the array's full rate, elements at the
+  /// output unit's, every byte at its memory's.
+  private static func bound(
+    _ state: JobSimulation.KernelState, _ simulation: JobSimulation
+  ) -> Int {
+    let plan = state.plan
+    let peak = simulation.micro.accelerator.macs * 8 / max(plan.kernel.ifm.bits, 8)
+    var bound = plan.usesArray ? ceilDivide(plan.kernel.operations, max(peak, 1)) : 0
+    let elements = plan.kernel.ofm.height * plan.kernel.ofm.width * plan.kernel.ofm.depth
+    bound = max(bound, ceilDivide(elements * plan.outputRate, 32))
+    var bytes = [Int](repeating: 0, count: simulation.channels.count)
+    func add(_ map: FeatureMapTraffic?) {
+      guard let map, let region = map.region else { return }
+      let memory = simulation.memories.memory(ofRegion: region)
+      if bytes.indices.contains(memory) { bytes[memory] += map.bytes }
+    }
+    add(plan.kernel.ifm)
+    add(plan.kernel.ifm2)
+    add(plan.chainedOutput ?? plan.kernel.ofm)
+    if bytes.indices.contains(plan.weightMemory) {
+      bytes[plan.weightMemory] += plan.kernel.weightBytes + plan.kernel.scaleBytes
+    }
+    for (memory, count) in bytes.enumerated() where count > 0 {
+      let rate = simulation.channels[memory].timing.bytesPerCycle
+      bound = max(bound, Int((Double(count) / max(rate, 1e-6)).rounded(.up)))
+    }
+    return max(bound, 1)
   }
 
   /// The largest share of the operation's time.

@@ -22,6 +22,9 @@ public struct OperationBusy: Sendable, Hashable {
   public var scaleBeats = 0
   public var outputBeats = 0
 
+  /// Bytes read and written.
+  public internal(set) var bytes = 0
+
   /// Nothing.
   public init() {}
 }
