@@ -127,7 +127,7 @@ extension JobSimulation {
         kernels[index].busy.decoderWait += max(0, room - start)
         start = max(start, room)
       }
-      kernels[index].busy.fetchWait += max(0, arrival - decoder.time)
+      kernels[index].busy.fetchWait += max(0, arrival - max(decoder.time, kernels[index].issued))
       let cycles = decoderCycles(kernels[index].plan.kernel, bytes: bytes)
       kernels[index].busy.decoder += cycles
       decoder.time = start + cycles

@@ -58,7 +58,7 @@ extension JobSimulation {
       // Half of the output buffer at a time, so that one half is written while the other fills.
       let half = max(micro.outputBuffer / 2, 1)
       let pieces = max(1, ceilDivide(elements * bits / 8, half))
-      var start = output.time
+      var start = max(output.time, kernels[index].issued)
       var sliceLast = output.piece == 0 ? 0 : output.sliceLast
       let isBlockStart = output.slice == 0 && output.piece == 0
       if output.piece == 0 {

@@ -80,6 +80,12 @@ public struct KernelDescription: Sendable, Hashable {
     self.microblock = microblock
   }
 
+  /// Whether every input element is needed: strided or padded windows may skip some.
+  var isPointwise: Bool {
+    if case .resize = kind { return false }
+    return strideX <= kernelWidth && strideY <= kernelHeight
+  }
+
   /// Multiply-accumulates (elementwise: element operations), padding taps included.
   public var operations: Int {
     let elements = ofm.height * ofm.width * ofm.depth

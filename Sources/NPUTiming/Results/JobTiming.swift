@@ -123,9 +123,17 @@ public struct JobTiming: Sendable {
       let memory = simulation.memories.memory(ofRegion: region)
       if bytes.indices.contains(memory) { bytes[memory] += map.bytes }
     }
-    add(plan.kernel.ifm)
+    // Reads and writes have channels of their own.
+    let output = plan.chainedOutput ?? plan.kernel.ofm
+    if let region = output.region {
+      let memory = simulation.memories.memory(ofRegion: region)
+      if simulation.channels.indices.contains(memory) {
+        let rate = simulation.channels[memory].timing.bytesPerCycle
+        bound = max(bound, Int((Double(output.bytes) / max(rate, 1e-6)).rounded(.up)))
+      }
+    }
+    if plan.kernel.isPointwise { add(plan.kernel.ifm) }
     add(plan.kernel.ifm2)
-    add(plan.chainedOutput ?? plan.kernel.ofm)
     if bytes.indices.contains(plan.weightMemory) {
       bytes[plan.weightMemory] += plan.kernel.weightBytes + plan.kernel.scaleBytes
     }
