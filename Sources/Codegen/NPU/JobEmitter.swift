@@ -41,6 +41,8 @@ struct JobEmitter {
   private var builder: StreamBuilder
   private var recent: [Issued] = []
   private var slices = 0
+  /// Words that the events account for.
+  private var counted = 0
   private var table: NPUTensor?
   private var blocks: [NPUKernel.Shape: BlockShape] = [:]
 
@@ -90,22 +92,31 @@ struct JobEmitter {
   /// Ends the job and returns its words. Throws `DiagnosticError` when there are too many.
   mutating func finish(for name: String) throws(DiagnosticError) -> [UInt32] {
     do {
-      return try builder.finish()
+      let words = try builder.finish()
+      events.append(.commands(words: words.count - counted))
+      return words
     } catch {
       throw DiagnosticError("codegen.register", "\(error)", at: SourceLocation(element: name))
     }
+  }
+
+  /// Notes what an operation that was just written does, and the words up to it.
+  private mutating func note(_ event: IssueEvent) {
+    events.append(.commands(words: builder.words.count - counted))
+    counted = builder.words.count
+    events.append(event)
   }
 
   // MARK: Waits
 
   private mutating func kernelWait(_ outstanding: Int) throws {
     try builder.opKernelWait(outstanding)
-    events.append(.kernelWait(outstanding))
+    note(.kernelWait(outstanding))
   }
 
   private mutating func dmaWait() throws {
     try builder.opDMAWait(0)
-    events.append(.transferWait(0))
+    note(.transferWait(0))
   }
 
   /// How many blocks before `next` may be unfinished when it starts, given all that is in flight.
@@ -152,7 +163,7 @@ struct JobEmitter {
     try builder.setDMA0Dst(ram.tableOffset)
     try builder.setDMA0Len(Self.tableBytes)
     try builder.opDMAStart()
-    events.append(
+    note(
       .transfer(bytes: Self.tableBytes, source: place.base.rawValue, destination: nil))
     try dmaWait()
     table = place
@@ -293,14 +304,19 @@ struct JobEmitter {
       operation: operation, block: block,
       ifmBlockDepth: rules.ifmBlockDepth(operation, block: block),
       inputs: kernel.inputs.map(\.place), output: kernel.ofm.place)
-    try builder.setBlockdep(dependency(of: footprint))
+    let dependency = dependency(of: footprint)
+    try builder.setBlockdep(dependency)
     switch kernel.work {
     case .elementwise(let mode): try builder.opElementwise(mode)
     case .rowMaximum: try builder.opPool(.max)
     case .rowSum: try builder.opPool(.average)
     case .channelSum: try builder.opPool(.reduceSum)
     }
-    events.append(.kernel(KernelDescription(kernel, block: block)))
+    var description = KernelDescription(
+      kernel, block: block, microblock: accelerator.microblock)
+    description.bufferLayout = layout.ifmEnd << 8 | layout.accumulatorStart
+    description.blockDependency = dependency
+    note(.kernel(description))
     issued(footprint, name)
   }
 
@@ -350,18 +366,21 @@ struct JobEmitter {
         operation: operation, block: block,
         ifmBlockDepth: rules.ifmBlockDepth(operation, block: block),
         inputs: [linear.input.place], output: output.place)
-      try builder.setBlockdep(dependency(of: footprint))
+      let dependency = dependency(of: footprint)
+      try builder.setBlockdep(dependency)
       try builder.opConv()
-      events.append(
-        .kernel(
-          KernelDescription(
-            kind: .convolution(partKernelFirst: false),
-            ofm: (1, linear.tokens, slice.channels),
-            block: (block.height, block.width, block.depth), ifmDepth: packed.inputs,
-            ifmBits: packed.key.inputBits, ofmBits: output.element.byteCount * 8, kernelHeight: 1,
-            kernelWidth: 1, strideY: 1, strideX: 1, usesTable: false, streamBytes: slice.bytes,
-            ifm2Bytes: 0, ifmRegion: linear.input.base.rawValue,
-            ofmRegion: output.base.rawValue, streamRegion: region.rawValue)))
+      var description = KernelDescription(
+        kind: .convolution(partKernelFirst: false), ifm: FeatureMapTraffic(linear.input),
+        ofm: FeatureMapTraffic(output), block: BlockSize(block),
+        microblock: BlockSize(accelerator.microblock))
+      description.weightBytes = slice.weightBytes
+      description.weightRegion = region.rawValue
+      description.scaleBytes = slice.scaleBytes
+      description.scaleRegion = region.rawValue
+      description.usesWideAccumulators = isWide
+      description.bufferLayout = linear.block.ifmBankEnd << 8 | linear.block.accumulatorStart
+      description.blockDependency = dependency
+      note(.kernel(description))
       issued(footprint, linear.name)
     }
   }
@@ -380,7 +399,7 @@ struct JobEmitter {
     try builder.setDMA0Dst(staging)
     try builder.setDMA0Len(slice.bytes)
     try builder.opDMAStart()
-    events.append(
+    note(
       .transfer(
         bytes: slice.bytes, source: Region.weights.rawValue,
         destination: Region.staging.rawValue))
