@@ -7,12 +7,21 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// The type of what linear layers read: `int8` or `int16`.
   public var activations: ElementType
 
+  /// How weights are rounded beyond the nearest of 8-bit steps; nil for that.
+  public var weights: WeightMethod?
+
   /// 8-bit weights, 8-bit inputs of the linear layers.
   public static let w8a8 = QuantizationRecipe(name: "w8a8", activations: .int8)
   /// 8-bit weights, 16-bit inputs of the linear layers.
   public static let w8a16 = QuantizationRecipe(name: "w8a16", activations: .int16)
+  /// 15-level weights, 8-bit inputs of the linear layers.
+  public static let w4a8 = QuantizationRecipe(
+    name: "w4a8", activations: .int8, weights: .fourBit)
+  /// 15-level weights, 16-bit inputs of the linear layers.
+  public static let w4a16 = QuantizationRecipe(
+    name: "w4a16", activations: .int16, weights: .fourBit)
   /// All recipes, in the order they are listed to the user.
-  public static let all = [w8a8, w8a16]
+  public static let all = [w8a8, w8a16, w4a8, w4a16]
 
   /// The recipe called `name`.
   public init?(name: String) {
@@ -20,8 +29,9 @@ public struct QuantizationRecipe: Hashable, Sendable {
     self = found
   }
 
-  private init(name: String, activations: ElementType) {
+  private init(name: String, activations: ElementType, weights: WeightMethod? = nil) {
     self.name = name
     self.activations = activations
+    self.weights = weights
   }
 }

@@ -19,7 +19,14 @@ public enum Quantizer {
     let own = try calibrator.generate(
       Calibrator.affordableTokens(parameters: calibrator.parameters), from: sequences)
     let calibration = try calibrator.observe(sequences + own)
-    return try quantize(graph, recipe: recipe, calibration: calibration)
+    guard let method = recipe.weights else {
+      return try quantize(graph, recipe: recipe, calibration: calibration)
+    }
+    let curvature = try CurvatureCollector(graph).collect(
+      sequences + own, backward: method.backwardTokens)
+    return try quantize(
+      graph, recipe: recipe, calibration: calibration, curvature: curvature, method: method
+    ).graph
   }
 
   /// Quantises with ranges seen before.
