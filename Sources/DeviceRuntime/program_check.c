@@ -143,7 +143,7 @@ static void check_rope(checker *c) {
 
 static void check_kv_write(checker *c) {
   const uint32_t *s = c->step;
-  extent x, multiplier, shift, cache;
+  extent x, offset, multiplier, shift, cache;
   require_tokens(c, s[0]);
   require_heads(c, s[1], s[2]);
   require_context(c, s[3]);
@@ -151,10 +151,12 @@ static void check_kv_write(checker *c) {
     return;
   }
   x = place(c, s[4], (uint64_t)s[0] * s[1] * s[2], 2);
-  multiplier = place(c, s[5], s[1], 4);
-  shift = place(c, s[6], s[1], 4);
-  cache = place_out(c, s[7], (uint64_t)s[1] * s[3] * s[2], 1);
+  offset = place(c, s[5], (uint64_t)s[1] * s[2], 2);
+  multiplier = place(c, s[6], s[1], 4);
+  shift = place(c, s[7], s[1], 4);
+  cache = place_out(c, s[8], (uint64_t)s[1] * s[3] * s[2], 1);
   apart(c, cache, x);
+  apart(c, cache, offset);
   apart(c, cache, multiplier);
   apart(c, cache, shift);
 }
@@ -221,7 +223,7 @@ static const struct {
   void (*check)(checker *);
 } rules[] = {
     {0, NULL},          {1, check_npu_job},   {7, check_embedding},
-    {9, check_rms_norm}, {7, check_rope},     {8, check_kv_write},
+    {9, check_rms_norm}, {7, check_rope},     {9, check_kv_write},
     {15, check_attention}, {4, check_lut},    {7, check_mul},
     {4, check_add},
 };

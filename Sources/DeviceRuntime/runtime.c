@@ -50,7 +50,7 @@ static swl_status run_step(swl_context *context, uint32_t kernel, const uint32_t
     return SWL_OK;
   case SWL_KERNEL_KV_WRITE:
     swl_kv_write(s[0], s[1], s[2], s[3], context->position, at(context, s[4]), at(context, s[5]),
-                 at(context, s[6]), at(context, s[7]));
+                 at(context, s[6]), at(context, s[7]), at(context, s[8]));
     return SWL_OK;
   case SWL_KERNEL_ATTENTION:
     run_attention(context, s);

@@ -104,10 +104,11 @@ void swl_rms_norm(uint32_t n, uint32_t d, const int32_t *x, const int32_t *gamma
 void swl_rope(uint32_t n, uint32_t heads, uint32_t head_dim, uint32_t position, const int16_t *x,
               const int16_t *table, int16_t *out);
 
-/// Requantises int16 [n, kv_heads, head_dim] into the cache int8 [kv_heads, context, head_dim].
+/// Requantises int16 [n, kv_heads, head_dim], less the offset [kv_heads, head_dim], into the cache int8
+/// [kv_heads, context, head_dim].
 void swl_kv_write(uint32_t n, uint32_t kv_heads, uint32_t head_dim, uint32_t context,
-                  uint32_t position, const int16_t *x, const int32_t *multiplier,
-                  const int32_t *shift, int8_t *cache);
+                  uint32_t position, const int16_t *x, const int16_t *offset,
+                  const int32_t *multiplier, const int32_t *shift, int8_t *cache);
 
 /// What attention works on.
 typedef struct swl_attention_args {

@@ -67,7 +67,7 @@ extension OpCode {
     case .kvWrite:
       define(
         results: 0, float: signature("x", "pos", "$cache"),
-        integer: signature("x", "pos", "$cache", "@multiplier", "@shift"))
+        integer: signature("x", "pos", "$cache", "@offset", "@multiplier", "@shift"))
     case .attention:
       define(
         float: signature(

@@ -41,6 +41,7 @@ extension Verifier {
     case (.linear, "x"): return [.int16, .int8]
     case (.rope, "table"): return [.int16]
     case (.lut, "table"): return [.uint32]
+    case (.kvWrite, "offset"): return [.int16]
     case (_, "x"), (_, "q"), (_, "a"), (_, "b"): return [.int16]
     default: return [.int32]
     }
@@ -110,8 +111,9 @@ extension Verifier {
       let cache = op.shape(2)
       expect(0, [x[0], cache[0] * cache[2]])
       expect(1, [])
-      expect(3, [cache[0]])
+      expect(3, [cache[0] * cache[2]])
       expect(4, [cache[0]])
+      expect(5, [cache[0]])
       findings.append(
         require(x[0] <= cache[1], "\(x[0]) rows do not fit a cache of \(cache[1])"))
     case .attention:

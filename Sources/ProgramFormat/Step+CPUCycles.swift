@@ -19,7 +19,7 @@ public enum CPUCost {
     case .embedding: work = scalar(10, 0, 1)
     case .rmsNorm: work = scalar(44, 0, 1)
     case .rope: work = scalar(23, 0, 1, 2)
-    case .kvWrite: work = scalar(19, 0, 1, 2)
+    case .kvWrite: work = scalar(21, 0, 1, 2)
     case .attention:
       // A head: (60 + 1.66 head_dim) for each position, 51 head_dim at the end.
       let rows = Double(step.parameters[0])

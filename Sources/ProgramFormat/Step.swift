@@ -10,7 +10,7 @@ public enum Kernel: UInt32, Sendable, CaseIterable {
     case .embedding: 7
     case .rmsNorm: 9
     case .rope: 7
-    case .kvWrite: 8
+    case .kvWrite: 9
     case .attention: 15
     case .lut: 4
     case .mul: 7

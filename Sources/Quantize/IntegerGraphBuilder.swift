@@ -171,7 +171,16 @@ struct IntegerGraphBuilder {
       let x = try scale(0)
       let (multiplier, shift) = try perHead(
         before, result[state].name, "write", heads.scales.map { x / Double($0) })
-      operation.operands += [multiplier, shift]
+      let shape = result[state].type.shape
+      let centre =
+        migration.caches[state]?.centre ?? [Float](repeating: 0, count: shape[0] * shape[2])
+      let offsets = centre.map {
+        Int16(min(max((Double($0) / x).rounded(.toNearestOrAwayFromZero), -32768), 32767))
+      }
+      let offset = add("\(result[state].name).offset", .int16, [offsets.count]) {
+        ConstantData(int16: offsets)
+      }
+      operation.operands += [.constant(offset), multiplier, shift]
     case .attention:
       guard before.operands.count == 4, case .state(let k) = before.operands[2],
         case .state(let v) = before.operands[3], let keys = result[k].type.quant,

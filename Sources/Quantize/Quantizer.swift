@@ -18,12 +18,13 @@ public enum Quantizer {
     let calibrator = try Calibrator(graph)
     let own = try calibrator.generate(
       Calibrator.affordableTokens(parameters: calibrator.parameters), from: sequences)
-    let calibration = try calibrator.observe(sequences + own)
+    let seen = sequences + own + Calibrator.coldStarts(of: sequences)
+    let calibration = try calibrator.observe(seen)
     guard let method = recipe.weights else {
       return try quantize(graph, recipe: recipe, calibration: calibration)
     }
     let curvature = try CurvatureCollector(graph).collect(
-      sequences + own, backward: method.backwardTokens)
+      seen, backward: method.backwardTokens)
     return try quantize(
       graph, recipe: recipe, calibration: calibration, curvature: curvature, method: method
     ).graph

@@ -32,7 +32,7 @@ public struct IntegerInterpreter: Sendable {
     case rmsNorm(Int, gamma: [Int32], eps: UInt64, shift: Int, out: Int)
     case linear(Int, ByteSource, IntegerLinear, out: Int)
     case rope(Int, table: [Int16], headDim: Int, out: Int)
-    case kvWrite(Int, state: StateID, multipliers: [Int32], shifts: [Int32])
+    case kvWrite(Int, state: StateID, offsets: [Int16], multipliers: [Int32], shifts: [Int32])
     case attention(Int, k: StateID, v: StateID, IntegerAttention, out: Int)
     case lut(Int, table: [UInt32], out: Int)
     case mul(Int, Int, multiplier: Int64, shift: Int64, out: Int)
@@ -166,8 +166,10 @@ public struct IntegerInterpreter: Sendable {
       guard shape[0] * shape[2] == reading.width(x) else {
         throw GraphReading.malformed(operation, "the cache does not fit the value")
       }
-      let (multipliers, shifts) = try perHead(3, shape[0])
-      return .kvWrite(x, state: state, multipliers: multipliers, shifts: shifts)
+      let offsets = try reading.integers(operation, 3, Int16.self, count: shape[0] * shape[2])
+      let (multipliers, shifts) = try perHead(4, shape[0])
+      return .kvWrite(
+        x, state: state, offsets: offsets, multipliers: multipliers, shifts: shifts)
     case .attention:
       let q = try value(0, .int16)
       let (k, v) = (try reading.state(operation, 2), try reading.state(operation, 3))
@@ -356,14 +358,15 @@ public struct IntegerInterpreter: Sendable {
               from, n: n, width: d, headDim: headDim, position: position, table: table, out: $0)
           })
         return out
-      case .kvWrite(let x, let id, let multipliers, let shifts):
+      case .kvWrite(let x, let id, let offsets, let multipliers, let shifts):
         let shape = graph[id].type.shape
         let from = int16(x)
         state.tensors[id.index].withUnsafeMutableBufferPointer { cache in
           guard let cache = cache.baseAddress else { return }
           IntegerKernels.kvWrite(
             from, n: n, kvHeads: shape[0], headDim: shape[2], context: shape[1],
-            position: position, multipliers: multipliers, shifts: shifts, cache: cache)
+            position: position, offsets: offsets, multipliers: multipliers, shifts: shifts,
+            cache: cache)
         }
         return nil
       case .attention(let q, let k, let v, let attention, let out):

@@ -103,14 +103,17 @@ enum IntegerKernels {
   /// `kv_write` of `n` rows into a cache `[kvHeads, context, headDim]`.
   static func kvWrite(
     _ x: UnsafePointer<Int16>, n: Int, kvHeads: Int, headDim: Int, context: Int, position: Int,
-    multipliers: [Int32], shifts: [Int32], cache: UnsafeMutablePointer<Int8>
+    offsets: [Int16], multipliers: [Int32], shifts: [Int32], cache: UnsafeMutablePointer<Int8>
   ) {
     for t in 0..<n {
       for h in 0..<kvHeads {
         let from = x + (t * kvHeads + h) * headDim
         let to = cache + (h * context + position + t) * headDim
         let (m, s) = (Int64(multipliers[h]), Int64(shifts[h]))
-        for i in 0..<headDim { to[i] = Natural.symsat8(Natural.shift(Int64(from[i]) &* m, s)) }
+        for i in 0..<headDim {
+          let centred = Int64(from[i]) &- Int64(offsets[h * headDim + i])
+          to[i] = Natural.symsat8(Natural.shift(centred &* m, s))
+        }
       }
     }
   }

@@ -62,8 +62,8 @@ enum Contract {
     )
   }
 
-  static func kvWrite(_ x: Int16, multiplier: Int32, shift: Int32) -> Int {
-    clamp(rshift(Wide(x) * Wide(multiplier), Int(shift)), -127, 127)
+  static func kvWrite(_ x: Int16, offset: Int16, multiplier: Int32, shift: Int32) -> Int {
+    clamp(rshift((Wide(x) - Wide(offset)) * Wide(multiplier), Int(shift)), -127, 127)
   }
 
   /// The table E by its formula.

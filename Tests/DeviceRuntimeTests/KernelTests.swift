@@ -134,11 +134,13 @@ import Testing
     let context = 9
     let position = source.below(0..<context - n)
     let x: [Int16] = source.values(n * heads * headDim)
+    let offset: [Int16] = source.values(heads * headDim)
     let multiplier = (0..<heads).map { _ in Int32(source.below(1..<1 << 31)) }
     let shift = (0..<heads).map { _ in Int32(source.below(0..<63)) }
     var machine = DeviceMachine()
     machine.context = context
     let xRef = machine.put(x, in: DeviceMachine.arena)
+    let offsetRef = machine.put(offset, in: DeviceMachine.params)
     let multiplierRef = machine.put(multiplier, in: DeviceMachine.params)
     let shiftRef = machine.put(shift, in: DeviceMachine.params)
     let old: [Int8] = source.values(heads * context * headDim)
@@ -147,8 +149,8 @@ import Testing
       step(
         SWL_KERNEL_KV_WRITE,
         [
-          UInt32(n), UInt32(heads), UInt32(headDim), UInt32(context), xRef, multiplierRef,
-          shiftRef, cache,
+          UInt32(n), UInt32(heads), UInt32(headDim), UInt32(context), xRef, offsetRef,
+          multiplierRef, shiftRef, cache,
         ]), n: n, position: position)
     #expect(outcome.status == SWL_OK)
     // Everything but the rows at the position stays as it was.
@@ -157,7 +159,8 @@ import Testing
       for h in 0..<heads {
         for i in 0..<headDim {
           expected[(h * context + position + t) * headDim + i] = Contract.kvWrite(
-            x[(t * heads + h) * headDim + i], multiplier: multiplier[h], shift: shift[h])
+            x[(t * heads + h) * headDim + i], offset: offset[h * headDim + i],
+            multiplier: multiplier[h], shift: shift[h])
         }
       }
     }

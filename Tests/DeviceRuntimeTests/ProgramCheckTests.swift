@@ -18,6 +18,7 @@ import Testing
       let table = machine.put([Int8](repeating: 3, count: 32), in: DeviceMachine.params)
       let factors = machine.put([Int32](repeating: 5, count: 8), in: DeviceMachine.params)
       let shifts = machine.put([Int32](repeating: 9, count: 8), in: DeviceMachine.params)
+      let offsets = machine.put([Int16](repeating: -9, count: 8), in: DeviceMachine.params)
       let lut = machine.put([UInt32](repeating: 7, count: 512), in: DeviceMachine.params)
       let rope = machine.put([Int16](repeating: 77, count: 32), in: DeviceMachine.params)
       let wide = machine.put([Int32](repeating: 123_456, count: 8), in: DeviceMachine.arena)
@@ -32,7 +33,7 @@ import Testing
         step(SWL_KERNEL_EMBEDDING, [1, d, 4, table, factors, 3, out]),
         step(SWL_KERNEL_RMS_NORM, [1, d, wide, factors, 20, 1, 0, out, 16]),
         step(SWL_KERNEL_ROPE, [1, 2, 4, 8, a, rope, out]),
-        step(SWL_KERNEL_KV_WRITE, [1, 2, 4, 8, a, factors, shifts, k]),
+        step(SWL_KERNEL_KV_WRITE, [1, 2, 4, 8, a, offsets, factors, shifts, k]),
         step(
           SWL_KERNEL_ATTENTION,
           [1, 2, 2, 4, 8, a, k, v, factors, shifts, factors, shifts, scratch, out, 16]),
@@ -59,7 +60,8 @@ import Testing
       (3, 8, 32), (3, 8, 0),
       (4, 0, 3), (4, 1, 0), (4, 1, 70000), (4, 2, 3), (4, 2, 258), (4, 3, 7), (4, 3, 16385),
       (4, 3, 9), (4, 6, 0x2000_0031), (4, 5, 0xA000_0000),
-      (5, 1, .max), (5, 2, 257), (5, 3, 7), (5, 3, 1000), (5, 7, 0x8000_0010), (5, 7, 0xE000_0000),
+      (5, 1, .max), (5, 2, 257), (5, 3, 7), (5, 3, 1000), (5, 5, 0x8000_0001),
+      (5, 6, 0x8000_0002), (5, 8, 0x8000_0010), (5, 8, 0xE000_0000),
       (6, 0, 0), (6, 1, 3), (6, 2, 0), (6, 2, 4), (6, 3, 0), (6, 3, 300), (6, 4, 7), (6, 4, 16384),
       (6, 5, 0x2000_0031), (6, 8, 0x8000_0011), (6, 12, 0x8000_0010), (6, 13, 0x6000_0010),
       (6, 14, 12),

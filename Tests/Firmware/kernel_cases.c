@@ -91,7 +91,7 @@ static uint32_t run_rope(void) {
 
 static uint32_t run_kv_write(void) {
   memset(kernel_out, 7, KV_HEADS * 4 * HEAD_DIM);
-  swl_kv_write(2, KV_HEADS, HEAD_DIM, 4, 1, narrow_a, factors[0], factors[1],
+  swl_kv_write(2, KV_HEADS, HEAD_DIM, 4, 1, narrow_a, narrow_b, factors[0], factors[1],
                (int8_t *)kernel_out);
   return KV_HEADS * 4 * HEAD_DIM;
 }
@@ -180,7 +180,7 @@ static uint32_t run_decode(void) {
       STEP(2, 8), 1, 16, 4, AT(4, 0), AT(4, 64), 24, AT(1, 0),
       STEP(3, 10), 1, 16, AT(1, 0), AT(4, 128), 45, 100, 0, AT(1, 64), 16,
       STEP(4, 8), 1, 2, 8, 8, AT(1, 64), AT(4, 192), AT(1, 64),
-      STEP(5, 9), 1, 2, 8, 8, AT(1, 64), AT(4, 2400), AT(4, 2416), AT(3, 0),
+      STEP(5, 10), 1, 2, 8, 8, AT(1, 64), AT(4, 2448), AT(4, 2400), AT(4, 2416), AT(3, 0),
       STEP(6, 16), 1, 2, 2, 8, 8, AT(1, 64), AT(3, 0), AT(3, 0), AT(4, 2400), AT(4, 2416),
       AT(4, 2400), AT(4, 2432), AT(1, 256), AT(1, 96), 16,
       STEP(7, 5), 16, AT(1, 96), AT(4, 320), AT(1, 96),

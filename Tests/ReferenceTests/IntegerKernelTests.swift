@@ -133,8 +133,8 @@ import Testing
     var cache = [Int8](repeating: 0, count: 12)
     IntegerKernels.kvWrite(
       [100, -300, 10, -6], n: 1, kvHeads: 2, headDim: 2, context: 3, position: 1,
-      multipliers: [1, 1], shifts: [0, 2], cache: &cache)
-    #expect(cache == [0, 0, 100, -127, 0, 0, 0, 0, 3, -1, 0, 0])
+      offsets: [7, 0, -2, -6], multipliers: [1, 1], shifts: [0, 2], cache: &cache)
+    #expect(cache == [0, 0, 93, -127, 0, 0, 0, 0, 3, 0, 0, 0])
   }
 
   @Test func exponentWeights() {

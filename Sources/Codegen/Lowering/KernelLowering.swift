@@ -65,7 +65,7 @@ struct KernelLowering {
         [
           UInt32(x.shape[0]), UInt32(cache.shape[0]), UInt32(cache.shape[2]),
           UInt32(cache.shape[1]), try reader.value(0), try reader.constant(3, &params),
-          try reader.constant(4, &params), try reader.state(2),
+          try reader.constant(4, &params), try reader.constant(5, &params), try reader.state(2),
         ])
     case .attention:
       let cache = try reader.stateType(2)

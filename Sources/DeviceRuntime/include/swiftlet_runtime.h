@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /// Version of the step encoding below. A program of another version is refused.
-#define SWL_ABI_VERSION 1u
+#define SWL_ABI_VERSION 2u
 
 /// Memory regions. The numbers are the NPU's base-pointer indices; region 4 is never given to the NPU.
 enum swl_region {
@@ -42,7 +42,7 @@ enum swl_kernel {
   SWL_KERNEL_EMBEDDING = 2, ///< n, d, vocabulary, table ref (int8), multiplier ref (int32), shift, out ref (int32)
   SWL_KERNEL_RMS_NORM = 3,  ///< n, d, x ref (int32), gamma ref (int32), shift, eps low word, eps high word, out ref, bits
   SWL_KERNEL_ROPE = 4,      ///< n, heads, head_dim, context, x ref (int16), table ref (int16), out ref (int16, may be x)
-  SWL_KERNEL_KV_WRITE = 5,  ///< n, kv_heads, head_dim, context, x ref (int16), multiplier ref, shift ref, cache ref (int8)
+  SWL_KERNEL_KV_WRITE = 5,  ///< n, kv_heads, head_dim, context, x ref (int16), offset ref (int16), multiplier ref, shift ref, cache ref (int8)
   SWL_KERNEL_ATTENTION = 6, ///< n, heads, kv_heads, head_dim, context, q ref (int16), k cache ref, v cache ref,
                             ///< exp multiplier ref, exp shift ref, out multiplier ref, out shift ref (int32 each),
                             ///< scratch ref (context int32), out ref, bits
