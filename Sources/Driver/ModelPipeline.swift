@@ -13,23 +13,32 @@ struct ModelPipeline {
   /// Tokens calibration looks at, by default: enough to see every layer's range, seconds to run.
   static let calibrationTokens = 2048
 
+  /// The same for recipes that weigh errors in weights: second moments take more tokens than ranges.
+  static let curvatureTokens = 8192
+
   /// Draws nothing when set.
   var quiet = false
+  /// Called with what rounding made of the weights, for recipes with a method for them.
+  var onWeights: ((WeightReport) -> Void)?
 
   /// Imports and quantises a model.
   func quantised(
     _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?
   ) throws(DiagnosticError) -> Graph {
-    let sequences = try calibrationSequences(model, text: calibration)
-    let bar = ProgressBar("quantising", quiet: quiet)
+    let sequences = try calibrationSequences(
+      model, text: calibration,
+      limit: recipe.weights == nil ? Self.calibrationTokens : Self.curvatureTokens)
+    let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
-    return try Quantizer.quantize(
-      model.graph, recipe: recipe, calibrationTokens: sequences)
+    let made = try Quantizer.quantize(
+      model.graph, recipe: recipe, calibrationTokens: sequences, progress: bar.update)
+    if let report = made.report { onWeights?(report) }
+    return made.graph
   }
 
   /// Token sequences to calibrate with: the given text, else our own.
-  private func calibrationSequences(
-    _ model: ImportedModel, text: String?
+  func calibrationSequences(
+    _ model: ImportedModel, text: String?, limit: Int
   ) throws(DiagnosticError) -> [[Int32]] {
     guard let tokenizer = model.tokenizer else {
       // Without a tokenizer any tokens are as good as others; a fixed spread keeps builds repeatable.
@@ -43,7 +52,7 @@ struct ModelPipeline {
     let source = try text.map { path throws(DiagnosticError) in try TextFile.read(path) }
     return TokenSequences.split(
       source ?? CalibrationText.plainEnglish, tokenizer: tokenizer,
-      context: model.configuration.context, limit: Self.calibrationTokens)
+      context: model.configuration.context, limit: limit)
   }
 
   /// Compiles a quantised graph for a target.

@@ -54,7 +54,8 @@ struct Migration {
       switch operation.code {
       case .rmsNorm: smoothNorm(index)
       case .mul: smoothProduct(index)
-      case .attention: smoothValues(index)
+      // Levelled values leave no room in the 8-bit cache, which one step per head serves.
+      case .attention where self.columns == nil: smoothValues(index)
       default: break
       }
     }
@@ -162,13 +163,7 @@ struct Migration {
     for (channel, value) in seen.enumerated() {
       largest[from[channel]] = max(largest[from[channel]], value)
     }
-    var factors = Self.smoothing(largest)
-    if let wanted = columns?.factors[sites[index]] {
-      // Heads that share values share the geometric mean of what they want.
-      var logs = [Float](repeating: 0, count: factors.count)
-      for (channel, value) in wanted.enumerated() { logs[from[channel]] += log(value) }
-      factors = logs.map { exp($0 * Float(kvHeads) / Float(heads)) }
-    }
+    let factors = Self.smoothing(largest)
     rowFactors[weight] = factors
     siteFactors[sites[linear]] = factors
     siteFactors[sites[index]] = from.map { factors[$0] }

@@ -15,19 +15,33 @@ public enum Quantizer {
   public static func quantize(
     _ graph: Graph, recipe: QuantizationRecipe, calibrationTokens sequences: [[Int32]]
   ) throws(DiagnosticError) -> Graph {
+    try quantize(graph, recipe: recipe, calibrationTokens: sequences) { _, _, _ in }.graph
+  }
+
+  /// As ``quantize(_:recipe:calibrationTokens:)``, saying how far it is.
+  ///
+  /// - Parameter progress: called with what is done, and how much of how much.
+  /// - Returns: the integer graph, and what rounding made of the weights where the recipe has a
+  ///   method for them.
+  public static func quantize(
+    _ graph: Graph, recipe: QuantizationRecipe, calibrationTokens sequences: [[Int32]],
+    progress: (_ stage: String, _ done: Int, _ of: Int) -> Void
+  ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport?) {
     let calibrator = try Calibrator(graph)
     let own = try calibrator.generate(
       Calibrator.affordableTokens(parameters: calibrator.parameters), from: sequences)
     let seen = sequences + own + Calibrator.coldStarts(of: sequences)
     let calibration = try calibrator.observe(seen)
     guard let method = recipe.weights else {
-      return try quantize(graph, recipe: recipe, calibration: calibration)
+      return (try quantize(graph, recipe: recipe, calibration: calibration), nil)
     }
     let curvature = try CurvatureCollector(graph).collect(
-      seen, backward: method.backwardTokens)
-    return try quantize(
+      seen, backward: method.backwardTokens
+    ) { progress("watching", $0, $1) }
+    let made = try quantize(
       graph, recipe: recipe, calibration: calibration, curvature: curvature, method: method
-    ).graph
+    ) { progress("rounding", $0, $1) }
+    return (made.graph, made.report)
   }
 
   /// Quantises with ranges seen before.

@@ -19,8 +19,8 @@ struct WeightSolver {
     let sensitivities: [Float]
   }
 
-  private let graph: Graph
-  private let migration: Migration
+  let graph: Graph
+  let migration: Migration
   private let method: WeightMethod
   private let layers: [Layer]
   private let factors: [Site: FeedbackFactor]
@@ -148,17 +148,20 @@ struct WeightSolver {
       }
       return report.bitsPerWeight
     }
-    // Bits fall by half a bit for each doubling of the step; less when few are left.
-    var (low, high) = (-50.0, 10.0)
-    var at = -14.0
-    for _ in 0..<12 {
+    // Bits fall by half a bit for each doubling of the step, less when few are left.
+    var (low, high) = (-60.0, 10.0)
+    var at = -20.0
+    var best = (at: at, miss: Double.infinity)
+    for _ in 0..<16 {
       let found = try bits(at)
-      if abs(found - wanted) < 0.004 * wanted { break }
+      let miss = abs(found - wanted)
+      if miss < best.miss { best = (at, miss) }
+      if miss < 0.004 * wanted { break }
       if found > wanted { low = at } else { high = at }
-      let next = at + (found - wanted) * 2
+      let next = at + (found - wanted) * (found < 2.5 ? 1.2 : 2)
       at = next > low && next < high ? next : (low + high) / 2
     }
-    return exp2(at)
+    return exp2(best.at)
   }
 
   /// Rounds one layer, or every so-many-th block of its rows.
