@@ -18,8 +18,6 @@ struct ModelPipeline {
 
   /// Draws nothing when set.
   var quiet = false
-  /// Called with what rounding made of the weights, for recipes with a method for them.
-  var onWeights: ((WeightReport) -> Void)?
 
   /// Imports and quantises a model.
   func quantised(
@@ -32,8 +30,49 @@ struct ModelPipeline {
     defer { bar.finish() }
     let made = try Quantizer.quantize(
       model.graph, recipe: recipe, calibrationTokens: sequences, progress: bar.update)
-    if let report = made.report { onWeights?(report) }
     return made.graph
+  }
+
+  /// Watches a model, to quantise it by what errors in its weights cost.
+  func observed(
+    _ model: ImportedModel, calibration: String?, holdsOut: Bool
+  ) throws(DiagnosticError) -> ObservedModel {
+    let sequences = try calibrationSequences(
+      model, text: calibration, limit: Self.curvatureTokens)
+    let bar = StagedProgress(quiet: quiet)
+    defer { bar.finish() }
+    return try ObservedModel(
+      model.graph, calibrationTokens: sequences, backward: WeightMethod.eightBit.backwardTokens,
+      holdsOut: holdsOut, progress: bar.update)
+  }
+
+  /// Quantises a watched model.
+  func quantised(
+    _ observed: ObservedModel, recipe: QuantizationRecipe, method: WeightMethod
+  ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
+    let bar = StagedProgress(quiet: quiet)
+    defer { bar.finish() }
+    return try Quantizer.quantize(
+      observed, recipe: recipe, method: method, progress: bar.update)
+  }
+
+  /// Quantises a watched model within a bound on its divergence, in nats a token.
+  func quantised(
+    _ observed: ObservedModel, recipe: QuantizationRecipe, divergence: Double
+  ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport, divergence: Double) {
+    let bar = StagedProgress(quiet: quiet)
+    defer { bar.finish() }
+    return try Quantizer.quantize(
+      observed, recipe: recipe, divergence: divergence, progress: bar.update)
+  }
+
+  /// What bits would buy.
+  func choices(
+    _ observed: ObservedModel, recipe: QuantizationRecipe
+  ) throws(DiagnosticError) -> [WeightChoice] {
+    let bar = StagedProgress(quiet: quiet)
+    defer { bar.finish() }
+    return try Quantizer.choices(observed, recipe: recipe, progress: bar.update)
   }
 
   /// Token sequences to calibrate with: the given text, else our own.

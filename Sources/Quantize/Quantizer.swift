@@ -27,21 +27,17 @@ public enum Quantizer {
     _ graph: Graph, recipe: QuantizationRecipe, calibrationTokens sequences: [[Int32]],
     progress: (_ stage: String, _ done: Int, _ of: Int) -> Void
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport?) {
+    if let method = recipe.weights {
+      let observed = try ObservedModel(
+        graph, calibrationTokens: sequences, backward: method.backwardTokens, progress: progress)
+      let made = try quantize(observed, recipe: recipe, method: method, progress: progress)
+      return (made.graph, made.report)
+    }
     let calibrator = try Calibrator(graph)
     let own = try calibrator.generate(
       Calibrator.affordableTokens(parameters: calibrator.parameters), from: sequences)
-    let seen = sequences + own + Calibrator.coldStarts(of: sequences)
-    let calibration = try calibrator.observe(seen)
-    guard let method = recipe.weights else {
-      return (try quantize(graph, recipe: recipe, calibration: calibration), nil)
-    }
-    let curvature = try CurvatureCollector(graph).collect(
-      seen, backward: method.backwardTokens
-    ) { progress("watching", $0, $1) }
-    let made = try quantize(
-      graph, recipe: recipe, calibration: calibration, curvature: curvature, method: method
-    ) { progress("rounding", $0, $1) }
-    return (made.graph, made.report)
+    let calibration = try calibrator.observe(sequences + own + Calibrator.coldStarts(of: sequences))
+    return (try quantize(graph, recipe: recipe, calibration: calibration), nil)
   }
 
   /// Quantises with ranges seen before.

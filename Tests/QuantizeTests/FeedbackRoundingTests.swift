@@ -54,14 +54,14 @@ import Testing
     }
   }
 
-  /// The losses the factor gives are `e H eᵀ` with the damped matrix, in either order.
+  /// The losses the factor gives are `e H eᵀ` with the shrunk matrix, in either order.
   @Test(arguments: [false, true])
   func factorGivesTheQuadraticForm(_ byActivity: Bool) throws {
     let size = 21
     let gram = Self.gram(size, seed: 5)
     let factor = try #require(
       FeedbackFactor(
-        gram, size: size, factors: nil, damping: 0.01, ordersByActivity: byActivity))
+        gram, size: size, factors: nil, shrinkage: 0.05, ordersByActivity: byActivity))
     let matrix = try Self.matrix(3, size, seed: 2)
     let steps: [Float] = [0.3, 0.4, 0.5]
     let integers = FeedbackRounder(factor: factor, limit: 127).round(matrix, steps: steps)
@@ -74,7 +74,10 @@ import Testing
       var sum = 0.0
       for i in 0..<size {
         for j in 0..<size {
-          sum += e[i] * e[j] * (Double(gram[i * size + j]) + (i == j ? 0.01 * mean : 0))
+          sum +=
+            e[i] * e[j]
+            * (Double(gram[i * size + j]) * (i == j ? 1 : 0.95)
+              + (i == j ? FeedbackFactor.floor * mean : 0))
         }
       }
       #expect(abs(Double(losses[row]) - sum) < 2e-3 * sum)
@@ -86,7 +89,7 @@ import Testing
     let size = 48
     let factor = try #require(
       FeedbackFactor(
-        Self.gram(size, seed: 7), size: size, factors: nil, damping: 0.01,
+        Self.gram(size, seed: 7), size: size, factors: nil, shrinkage: 0.05,
         ordersByActivity: false))
     let matrix = try Self.matrix(40, size, seed: 8)
     let steps = [Float](repeating: 0.4, count: 40)
@@ -103,7 +106,7 @@ import Testing
     let size = 48
     let factor = try #require(
       FeedbackFactor(
-        Self.gram(size, seed: 7), size: size, factors: nil, damping: 0.01,
+        Self.gram(size, seed: 7), size: size, factors: nil, shrinkage: 0.05,
         ordersByActivity: false))
     let matrix = try Self.matrix(64, size, seed: 8)
     let steps = [Float](repeating: 1, count: 64)

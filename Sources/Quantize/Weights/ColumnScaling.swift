@@ -28,7 +28,9 @@ struct ColumnScaling {
           let size = Int(Double(gram.count).squareRoot().rounded())
           guard
             let factor = FeedbackFactor(
-              gram, size: size, factors: nil, damping: method.damping,
+              gram, size: size, factors: nil,
+              shrinkage: FeedbackFactor.shrinkage(
+                size: size, tokens: curvature.tokens, least: method.shrinkage),
               ordersByActivity: method.ordersByActivity)
           else { continue }
           var costs = [Float](repeating: 0, count: size)

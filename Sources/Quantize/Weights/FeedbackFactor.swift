@@ -1,7 +1,7 @@
 import Foundation
 
-/// How an error made in one input channel is made good in the later ones: the factor of a damped
-/// gram matrix that second-order rounding needs.
+/// How an error made in one input channel is made good in the later ones: the factor of a gram
+/// matrix that second-order rounding needs.
 ///
 /// With `H = R Rᵀ`, `R` upper triangular, the cost `e H eᵀ` of an error is
 /// `Σ_i R_ii² (e_i + Σ_{j<i} feedback_ij e_j)²`. Rounding channel after channel, each to what its
@@ -17,14 +17,24 @@ struct FeedbackFactor: Sendable {
   /// `R_ii²`, in rounding order: what a unit of error left in channel i costs.
   let costs: [Float]
 
+  /// What an idle channel costs, as a share of the mean.
+  static let floor = 1e-4
+
+  /// The shrinkage that suits `size` channels seen on `tokens` tokens, not below `least`.
+  static func shrinkage(size: Int, tokens: Int, least: Float) -> Float {
+    min(max(least, 0.5 * Float(size) / Float(max(tokens, 1))), 0.5)
+  }
+
   /// The factor of a gram matrix whose rows and columns are multiplied by `factors`.
   ///
   /// - Parameters:
-  ///   - damping: what is added to the diagonal, as a share of its mean.
+  ///   - shrinkage: how much of each product of two channels is not believed, 0 to 1. A gram matrix
+  ///     of few tokens shows relations that do not hold; less of them is nearer the truth (Ledoit &
+  ///     Wolf, "A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices", 2004).
   ///   - ordersByActivity: large diagonal entries first (GPTQ's "act order").
   /// - Returns: nil when the matrix is not positive definite even when damped.
   init?(
-    _ gram: [Float], size: Int, factors: [Float]?, damping: Float, ordersByActivity: Bool
+    _ gram: [Float], size: Int, factors: [Float]?, shrinkage: Float, ordersByActivity: Bool
   ) {
     self.size = size
     let k = size
@@ -36,15 +46,16 @@ struct FeedbackFactor: Sendable {
     order =
       ordersByActivity
       ? (0..<k).sorted { (diagonal[$1], $0) < (diagonal[$0], $1) } : Array(0..<k)
+    let believed = 1 - Double(shrinkage)
     // The reversed matrix has the ordinary (lower) Cholesky factor.
     var lower = [Double](repeating: 0, count: k * k)
     for a in 0..<k {
       let p = order[k - 1 - a]
       for b in 0...a {
         let q = order[k - 1 - b]
-        lower[a * k + b] = Double(gram[p * k + q]) * factor(p) * factor(q)
+        lower[a * k + b] = Double(gram[p * k + q]) * factor(p) * factor(q) * believed
       }
-      lower[a * k + a] += mean * Double(damping)
+      lower[a * k + a] = diagonal[p] + mean * Self.floor
     }
     guard Self.cholesky(&lower, k) else { return nil }
     var feedback = [Float](repeating: 0, count: k * k)

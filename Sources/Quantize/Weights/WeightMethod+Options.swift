@@ -5,7 +5,7 @@ extension WeightMethod {
   /// Changes parts of the method: `key=value` pairs, separated by commas.
   ///
   /// Keys: `levels` (1–127), `step` (nats), `feedback` (0, 1), `order` (0, 1: largest channel first),
-  /// `damping`, `power` (0–1: cost moved out of columns), `rate` (how strongly bits weigh),
+  /// `shrinkage` (0–1), `power` (0–1: cost moved out of columns), `rate` (how strongly bits weigh),
   /// `backward` (tokens).
   ///
   /// - Returns: false when a pair cannot be understood.
@@ -24,7 +24,9 @@ extension WeightMethod {
         grid = .lossStep(value)
       case "feedback": usesFeedback = value != 0
       case "order": ordersByActivity = value != 0
-      case "damping": damping = Float(value)
+      case "shrinkage":
+        guard value <= 1 else { return false }
+        shrinkage = Float(value)
       case "power":
         guard value <= 1 else { return false }
         columnPower = Float(value)

@@ -15,8 +15,8 @@ public struct WeightMethod: Hashable, Sendable {
   public var grid: Grid
   /// Whether a channel's error is made good in later channels (GPTQ).
   public var usesFeedback = true
-  /// Added to the gram matrix's diagonal, as a share of its mean.
-  public var damping: Float = 0.01
+  /// The least share of each product of two channels that is not believed; few tokens raise it.
+  public var shrinkage: Float = 0.01
   /// Whether channels are rounded largest first.
   public var ordersByActivity = false
   /// How much of a channel's cost is moved out of the weights into the operation before: 0 none,

@@ -93,12 +93,11 @@ struct WeightSolver {
         for index in range {
           let (site, size) = sites[index]
           guard let gram = curvature.grams[site] else { continue }
-          // A gram matrix of few tokens may need more damping.
-          for damping in [method.damping, 0.05, 0.3] where made[index] == nil {
-            made[index] = FeedbackFactor(
-              gram, size: size, factors: migration.siteFactors[site], damping: damping,
-              ordersByActivity: method.ordersByActivity)
-          }
+          made[index] = FeedbackFactor(
+            gram, size: size, factors: migration.siteFactors[site],
+            shrinkage: FeedbackFactor.shrinkage(
+              size: size, tokens: curvature.tokens, least: method.shrinkage),
+            ordersByActivity: method.ordersByActivity)
         }
       }
     }
@@ -133,27 +132,13 @@ struct WeightSolver {
   }
 
   /// The step of loss that gives this many bits a weight, from a part of each layer's rows.
-  private func search(bitsPerWeight wanted: Double) throws(DiagnosticError) -> Double {
-    let total = layers.reduce(0) { $0 + $1.rows * $1.columns }
-    let stride = max(1, total / 4_000_000)
-    func bits(_ logStep: Double) throws(DiagnosticError) -> Double {
-      var report = WeightReport()
-      for layer in layers {
-        var line = try round(layer, lossStep: exp2(logStep), stride: stride).line
-        // Sampled layers weigh as much as they will in the whole.
-        let factor = Double(layer.rows * layer.columns) / Double(max(line.count, 1))
-        line.bits = Int(Double(line.bits) * factor)
-        line.count = layer.rows * layer.columns
-        report.layers.append(line)
-      }
-      return report.bitsPerWeight
-    }
+  func search(bitsPerWeight wanted: Double) throws(DiagnosticError) -> Double {
     // Bits fall by half a bit for each doubling of the step, less when few are left.
     var (low, high) = (-60.0, 10.0)
     var at = -20.0
     var best = (at: at, miss: Double.infinity)
     for _ in 0..<16 {
-      let found = try bits(at)
+      let found = try sampled(lossStep: exp2(at)).bitsPerWeight
       let miss = abs(found - wanted)
       if miss < best.miss { best = (at, miss) }
       if miss < 0.004 * wanted { break }
@@ -162,6 +147,25 @@ struct WeightSolver {
       at = next > low && next < high ? next : (low + high) / 2
     }
     return exp2(best.at)
+  }
+
+  /// What rounding would make of the weights, from a part of each layer's rows.
+  ///
+  /// - Parameter lossStep: nil for a grid of levels.
+  func sampled(lossStep: Double?) throws(DiagnosticError) -> WeightReport {
+    let total = layers.reduce(0) { $0 + $1.rows * $1.columns }
+    let stride = max(1, total / 4_000_000)
+    var report = WeightReport()
+    for layer in layers {
+      var line = try round(layer, lossStep: lossStep, stride: stride).line
+      // Sampled layers weigh as much as they will in the whole.
+      let factor = Double(layer.rows * layer.columns) / Double(max(line.count, 1))
+      line.bits = Int(Double(line.bits) * factor)
+      line.expectedDivergence *= factor
+      line.count = layer.rows * layer.columns
+      report.layers.append(line)
+    }
+    return report
   }
 
   /// Rounds one layer, or every so-many-th block of its rows.
