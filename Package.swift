@@ -34,7 +34,7 @@ let package = Package(
     module("Tokenizers", ["Support"]),
     module("Importers", ["Containers", "GraphIR", "Tokenizers"]),
     module("Reference", ["GraphIR", "TensorCore", "Support"]),
-    module("Quantize", ["GraphIR", "Reference", "TensorCore", "Support"]),
+    module("Quantize", ["GraphIR", "Reference", "EthosUISA", "TensorCore", "Support"]),
     module("TargetModel", ["TensorCore", "Support", .product(name: "Yams", package: "Yams")]),
     module("EthosUISA", ["TensorCore", "Support"]),
     module("NPUTiming", ["EthosUISA"]),
