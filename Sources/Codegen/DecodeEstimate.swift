@@ -16,23 +16,26 @@ struct DecodeEstimate {
   init(accelerator: Accelerator, regions: [Manifest.RegionEntry]) {
     self.accelerator = accelerator
     memories = MemorySystem(
-      regions.map { region in
-        RegionTraits(
-          region: region.index, memory: region.memory, readRate: region.speed.read,
-          writeRate: max(region.speed.write, 1e-3), readLatency: region.speed.readLatency,
-          writeLatency: region.speed.writeLatency)
-      }, streamRegion: Region.weights.rawValue,
+      BasePointer.allCases.compactMap { pointer in
+        guard let entry = regions.first(where: { $0.index == pointer.region.rawValue }) else {
+          return nil
+        }
+        return RegionTraits(
+          region: pointer.rawValue, memory: entry.memory, readRate: entry.speed.read,
+          writeRate: max(entry.speed.write, 1e-3), readLatency: entry.speed.readLatency,
+          writeLatency: entry.speed.writeLatency)
+      }, streamRegion: BasePointer.weights.rawValue,
       beatBytes: Microarchitecture(accelerator).beatBytes)
   }
 
   /// Adds a job.
-  mutating func add(_ linears: [JobLinear]) {
-    let unit = accelerator.microblock
-    let events = LinearJobEmitter.events(
-      linears, microblock: BlockSize(unit.height, unit.width, unit.depth))
+  mutating func add(_ events: [IssueEvent]) {
     cycles += JobTiming(events, accelerator: accelerator, memories: memories).total
-    let bytes = linears.flatMap(\.packed.slices).reduce(0) { $0 + $1.bytes }
-    let index = memories.memory(ofRegion: Region.weights.rawValue)
+  }
+
+  /// Adds encoded bytes to the bound.
+  mutating func read(_ bytes: Int) {
+    let index = memories.memory(ofRegion: BasePointer.weights.rawValue)
     guard memories.memories.indices.contains(index) else { return }
     bound += Int((Double(bytes) / memories.memories[index].bytesPerCycle).rounded(.up))
   }

@@ -1,5 +1,6 @@
 import EthosUISA
 import GraphIR
+import NPUTiming
 import ProgramFormat
 import Support
 import TargetModel
@@ -92,41 +93,46 @@ public struct ProgramCompiler {
       let steps = StepSchedule.steps(of: function)
       return Scheduled(
         function: function, steps: steps,
-        plan: BufferPlan(function: function, steps: steps) {
-          KernelLowering.scratchBytes($0, in: graph)
+        plan: BufferPlan(function: function, order: steps.flatMap(\.operations)) {
+          OperationLowering.scratchBytes($0, of: function, in: graph)
         }, tokens: function.inputs.first.map { function[$0].type.shape.count } ?? 1)
     }
 
     // Nothing is encoded for a target that cannot hold the parts whose size is already known.
-    let state = layOutState(graph)
+    let state = StateLayout(graph)
     let arena = scheduled.map(\.plan.bytes).max() ?? 0
     _ = try MemoryPlan(sizes: [.arena: arena, .state: state.bytes], target: target)
 
     let tiling = LinearTiling(accelerator: accelerator)
+    let keys = try linearKeys(scheduled, graph)
+    let isInPlace = weightsFitOnChip(graph, arena: arena, state: state.bytes)
     let packer = WeightPacker(
-      graph: graph, accelerator: accelerator, tiling: tiling, sliceBytes: options.sliceBytes)
-    let packed = try packer.pack(try linearKeys(scheduled, graph), progress: progress)
+      graph: graph, accelerator: accelerator, tiling: tiling,
+      sliceBytes: isInPlace ? Int.max : options.sliceBytes)
+    let packed = try packer.pack(keys, progress: progress)
 
-    let stagingStride = (packed.largestSlice + 15) / 16 * 16
-    var params = ParamsBuilder()
+    let stagingStride = isInPlace ? nil : (packed.largestSlice + 15) / 16 * 16
+    var params = ParamsBuilder(region: .params)
+    // What the CPU reads a row of is kept apart from what the NPU reads again and again.
+    var tables = ParamsBuilder(region: .weights, start: packed.content.count)
     var emitted = Emitted()
     for entry in scheduled {
       try emit(
-        entry, graph: graph, state: state.offsets, packed: packed, tiling: tiling,
-        stagingStride: stagingStride, params: &params, into: &emitted)
+        entry, graph: graph, state: state, packed: packed, tiling: tiling,
+        stagingStride: stagingStride, params: &params, tables: &tables, into: &emitted)
     }
 
     let sizes: [Region: Int] = [
-      .weights: packed.content.count, .arena: arena, .staging: 2 * stagingStride,
+      .weights: tables.bytes, .arena: arena, .staging: 2 * (stagingStride ?? 0),
       .state: state.bytes, .params: params.bytes,
     ]
     let memory = try MemoryPlan(sizes: sizes, target: target)
     let manifest = try self.manifest(
       graph: graph, facts: facts, decode: scheduled[0], emitted: emitted, packed: packed,
-      memory: memory, sizes: sizes)
+      memory: memory, sizes: sizes, position: position(state, params))
     return Program(
       manifest: manifest, commands: ByteSource(emitted.commands), steps: emitted.words,
-      weights: ByteSource(packed.content), params: ByteSource(params.content()),
+      weights: ByteSource(packed.content + tables.content()), params: ByteSource(params.content()),
       tokenizer: ByteSource(facts.tokenizer))
   }
 
@@ -137,18 +143,25 @@ public struct ProgramCompiler {
     var jobs: [Manifest.Job] = []
     var commands: [UInt8] = []
     /// What a decode step consists of.
-    var decodeJobs: [[JobLinear]] = []
+    var decodeJobs: [[IssueEvent]] = []
+    var decodeBytes = 0
     var decodeKernels: [Step] = []
   }
 
-  private func layOutState(_ graph: Graph) -> (offsets: [StateID: Int], bytes: Int) {
-    var offsets: [StateID: Int] = [:]
-    var bytes = 0
-    for (index, state) in graph.states.enumerated() {
-      offsets[StateID(index)] = bytes
-      bytes += (state.type.byteCount + 15) / 16 * 16
-    }
-    return (offsets, bytes)
+  /// Whether all weights have room in fast memory, where convolutions can read them without a copy. By
+  /// their raw size, because their encoding depends on the answer.
+  private func weightsFitOnChip(_ graph: Graph, arena: Int, state: Int) -> Bool {
+    let raw = graph.constants.reduce(0) { $0 + $1.type.byteCount }
+    let sizes: [Region: Int] = [.arena: arena, .state: state, .weights: raw + raw / 8]
+    let plan = try? MemoryPlan(sizes: sizes, target: target)
+    return plan?.memories[.weights]?.kind.isOnChipRAM == true
+  }
+
+  /// What the runtime sets for each token.
+  private func position(_ state: StateLayout, _ params: ParamsBuilder) -> Manifest.Position {
+    Manifest.Position(
+      maskOffset: state.mask, rotationOffset: params.rotation?.offset ?? 0,
+      rotationRowBytes: params.rotation?.rowBytes ?? 0, cacheRowBytes: params.cacheRowBytes ?? 0)
   }
 
   /// The linear layers in order of first use, each once.
@@ -159,7 +172,7 @@ public struct ProgramCompiler {
     var keys: [LinearKey] = []
     for entry in scheduled {
       for case .job(let group) in entry.steps {
-        for index in group {
+        for index in group where entry.function.operations[index].code == .linear {
           let key = try LinearKey(
             entry.function.operations[index], in: entry.function, of: graph)
           if seen.insert(key).inserted { keys.append(key) }
@@ -170,50 +183,56 @@ public struct ProgramCompiler {
   }
 
   private func emit(
-    _ entry: Scheduled, graph: Graph, state: [StateID: Int], packed: WeightPacker.Result,
-    tiling: LinearTiling, stagingStride: Int, params: inout ParamsBuilder, into out: inout Emitted
+    _ entry: Scheduled, graph: Graph, state: StateLayout, packed: WeightPacker.Result,
+    tiling: LinearTiling, stagingStride: Int?, params: inout ParamsBuilder,
+    tables: inout ParamsBuilder, into out: inout Emitted
   ) throws(DiagnosticError) {
     let firstWord = out.words.count
-    let lowering = KernelLowering(
-      graph: graph, function: entry.function, plan: entry.plan, stateOffsets: state)
-    let emitter = LinearJobEmitter(stagingStride: stagingStride)
-    for (time, step) in entry.steps.enumerated() {
+    let isDecode = entry.function.name == "decode"
+    let kernels = KernelLowering(
+      graph: graph, function: entry.function, plan: entry.plan, stateOffsets: state.offsets)
+    let lowering = OperationLowering(
+      graph: graph, function: entry.function, plan: entry.plan, state: state)
+    var time = 0
+    for step in entry.steps {
       switch step {
       case .kernel(let index):
-        let kernel = try lowering.step(
-          entry.function.operations[index], time: time, params: &params)
+        let kernel = try kernels.step(
+          entry.function.operations[index], time: time, params: &params, tables: &tables)
         out.words += kernel.words
-        if entry.function.name == "decode" { out.decodeKernels.append(kernel) }
+        if isDecode { out.decodeKernels.append(kernel) }
+        time += 1
       case .job(let group):
-        let linears = try group.map { index throws(DiagnosticError) in
-          try jobLinear(
-            entry.function.operations[index], of: entry, graph: graph, packed: packed,
-            tiling: tiling)
+        var emitter = JobEmitter(accelerator: accelerator, stagingStride: stagingStride)
+        for index in group {
+          let operation = entry.function.operations[index]
+          var commands: [JobCommand] = []
+          if operation.code == .linear {
+            let linear = try jobLinear(
+              operation, of: entry, graph: graph, packed: packed, tiling: tiling)
+            commands = [.linear(linear)]
+            if isDecode { out.decodeBytes += linear.packed.slices.reduce(0) { $0 + $1.bytes } }
+          } else {
+            commands = try lowering.commands(operation, time: time, params: &params)
+          }
+          try emitter.emit(commands, for: operation.provenance.source)
+          time += 1
         }
-        if entry.function.name == "decode" { out.decodeJobs.append(linears) }
-        var writer = CommandWriter()
-        do throws(CommandWriterError) {
-          try emitter.emit(linears, into: &writer)
-        } catch {
-          throw DiagnosticError(
-            "codegen.register", error.description,
-            at: SourceLocation(element: linears.first?.name))
-        }
-        guard let payload = DriverPayload.encode(stream: writer.words, for: accelerator) else {
+        let name = "\(entry.function.name) \(out.jobs.count)"
+        let words = try emitter.finish(for: name)
+        guard let payload = DriverPayload.encode(stream: words, for: accelerator) else {
           throw DiagnosticError(
             "codegen.stream-too-long",
-            "the job's stream has \(writer.words.count) words, the hardware takes "
-              + "\(DriverPayload.wordLimit)", at: SourceLocation(element: linears.first?.name))
+            "the job's stream has \(words.count) words, the hardware takes "
+              + "\(DriverPayload.wordLimit)", at: SourceLocation(element: name))
         }
+        if isDecode { out.decodeJobs.append(emitter.events) }
         out.commands += repeatElement(0, count: (16 - out.commands.count % 16) % 16)
         out.words += Step(.npuJob, [UInt32(out.jobs.count)]).words
         out.jobs.append(
           Manifest.Job(
-            name: "\(entry.function.name): \(linears.map(\.name).joined(separator: ", "))",
-            offset: out.commands.count, bytes: payload.count,
-            provenance: linears.flatMap { linear in
-              linear.packed.slices.map { _ in linear.name }
-            }))
+            name: name, offset: out.commands.count, bytes: payload.count,
+            provenance: emitter.provenance))
         out.commands += payload
       }
     }
@@ -243,13 +262,16 @@ public struct ProgramCompiler {
         at: place)
     }
     return JobLinear(
-      packed: layer, tokens: tokens, block: block, inputOffset: input, outputOffset: output,
+      packed: layer, tokens: tokens, block: block,
+      input: NPUTensor(.arena, input, key.inputElement, 1, tokens, layer.inputs),
+      output: NPUTensor(.arena, output, key.outputElement, 1, tokens, layer.outputs),
       name: operation.provenance.source)
   }
 
   private func manifest(
     graph: Graph, facts: ModelFacts, decode: Scheduled, emitted: Emitted,
-    packed: WeightPacker.Result, memory: MemoryPlan, sizes: [Region: Int]
+    packed: WeightPacker.Result, memory: MemoryPlan, sizes: [Region: Int],
+    position: Manifest.Position
   ) throws(DiagnosticError) -> Manifest {
     guard let logits = decode.function.results.first, let offset = decode.plan.offsets[logits],
       decode.function[logits].type.element == .int16,
@@ -263,6 +285,7 @@ public struct ProgramCompiler {
       + emitted.words.count * 4 + facts.tokenizer.count
     var estimate = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
     for job in emitted.decodeJobs { estimate.add(job) }
+    estimate.read(emitted.decodeBytes)
     let context = graph.states.first?.type.shape[1] ?? 0
     let cpuCycles = emitted.decodeKernels.reduce(0) {
       $0 + CPUCost.cycles(of: $1, position: context / 2)
@@ -275,7 +298,7 @@ public struct ProgramCompiler {
       target: target.name, npu: accelerator.name, npuClock: target.npu.clock.value,
       cpuClock: target.cpu.clock.value, quant: facts.quant, regions: memory.entries,
       entries: emitted.entries, jobs: emitted.jobs,
-      logits: Manifest.Logits(offset: offset, scale: scale), files: [],
+      logits: Manifest.Logits(offset: offset, scale: scale), position: position, files: [],
       report: Manifest.Report(
         sramPeakBytes: onChip.reduce(0) { $0 + $1.bytes }, flashBytes: readOnly,
         weightStreamBytes: packed.streamBytes, weightCount: packed.weightCount,

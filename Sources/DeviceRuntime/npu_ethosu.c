@@ -5,7 +5,7 @@
 /// driver no fast memory: with one, it would replace base pointer 2, which is our staging region.
 ///
 /// Data cache: define SWL_CACHE_CLEAN(address, bytes) and SWL_CACHE_INVALIDATE(address, bytes), for
-/// example as CMSIS' SCB_CleanDCache_by_Addr and SCB_InvalidateDCache_by_Addr, when the arena is
+/// example as CMSIS' SCB_CleanDCache_by_Addr and SCB_InvalidateDCache_by_Addr, when arena or state are
 /// cacheable. The regions then have to start and end on cache lines (32 bytes on Cortex-M55).
 #ifdef SWL_USE_ETHOSU_DRIVER
 
@@ -20,26 +20,35 @@
 #endif
 
 int swl_npu_run_ethosu(struct swl_context *context, const swl_job *job) {
-  // Regions 0...3; what the CPU alone reads (4) stays hidden from the NPU.
-  uint64_t base[SWL_REGION_PARAMS];
-  size_t bytes[SWL_REGION_PARAMS];
-  uint8_t *arena = context->base[SWL_REGION_ARENA];
-  uint32_t arena_bytes = context->program->region_bytes[SWL_REGION_ARENA];
+  uint8_t *pointers[SWL_BASE_COUNT];
+  uint64_t base[SWL_BASE_COUNT];
+  size_t bytes[SWL_BASE_COUNT];
+  const uint32_t *sizes = context->program->region_bytes;
+  static const int written[2] = {SWL_REGION_ARENA, SWL_REGION_STATE};
   struct ethosu_driver *driver;
   int result;
-  for (int i = 0; i < SWL_REGION_PARAMS; i++) {
-    base[i] = (uint64_t)(uintptr_t)context->base[i];
-    bytes[i] = context->program->region_bytes[i];
+  swl_base_pointers(context, pointers);
+  for (int i = 0; i < SWL_BASE_COUNT; i++) {
+    int region = i == SWL_BASE_ROTATION    ? SWL_REGION_PARAMS
+                 : i == SWL_BASE_CACHE_ROW ? SWL_REGION_STATE
+                                           : i;
+    base[i] = (uint64_t)(uintptr_t)pointers[i];
+    // A pointer into a region reaches to the region's end.
+    bytes[i] = sizes[region] - (size_t)(pointers[i] - context->base[region]);
   }
   driver = ethosu_reserve_driver();
   if (driver == NULL) {
     return -1;
   }
   // The CPU's results must be in memory before the NPU reads them, and no stale line may hide the
-  // NPU's. The NPU never sees the KV cache (its kernels run on the CPU) nor writes constants.
-  SWL_CACHE_CLEAN(arena, arena_bytes);
-  result = ethosu_invoke_v3(driver, job->payload, (int)job->bytes, base, bytes, SWL_REGION_PARAMS, NULL);
-  SWL_CACHE_INVALIDATE(arena, arena_bytes);
+  // NPU's.
+  for (int i = 0; i < 2; i++) {
+    SWL_CACHE_CLEAN(context->base[written[i]], sizes[written[i]]);
+  }
+  result = ethosu_invoke_v3(driver, job->payload, (int)job->bytes, base, bytes, SWL_BASE_COUNT, NULL);
+  for (int i = 0; i < 2; i++) {
+    SWL_CACHE_INVALIDATE(context->base[written[i]], sizes[written[i]]);
+  }
   ethosu_release_driver(driver);
   return result;
 }

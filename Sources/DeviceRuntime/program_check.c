@@ -34,12 +34,6 @@ static extent place(checker *c, swl_ref ref, uint64_t count, uint32_t size) {
   return e;
 }
 
-/// As `place`, of at least one element.
-static extent place_some(checker *c, swl_ref ref, uint64_t count, uint32_t size) {
-  require(c, count > 0);
-  return place(c, ref, count, size);
-}
-
 /// As `place`, for a result: the constant regions take none.
 static extent place_out(checker *c, swl_ref ref, uint64_t count, uint32_t size) {
   extent e = place(c, ref, count, size);
@@ -50,13 +44,6 @@ static extent place_out(checker *c, swl_ref ref, uint64_t count, uint32_t size) 
 /// A result may not touch what the kernel still reads.
 static void apart(checker *c, extent a, extent b) {
   require(c, a.region != b.region || a.end <= b.begin || b.end <= a.begin);
-}
-
-/// A result may be its operand or not touch it.
-static void same_or_apart(checker *c, extent a, extent b) {
-  if (a.region != b.region || a.begin != b.begin) {
-    apart(c, a, b);
-  }
 }
 
 /// Bytes of an output element, by its width in bits.
@@ -105,114 +92,34 @@ static void check_embedding(checker *c) {
   apart(c, out, multiplier);
 }
 
-static void check_rms_norm(checker *c) {
-  const uint32_t *s = c->step;
-  uint64_t count = (uint64_t)s[0] * s[1];
-  extent x, gamma, out;
-  require_tokens(c, s[0]);
-  require_width(c, s[1]);
-  require(c, s[4] <= SWL_MAX_SHIFT);
-  if (!c->ok) {
-    return;
-  }
-  x = place(c, s[2], count, 4);
-  gamma = place(c, s[3], s[1], 4);
-  out = place_out(c, s[7], count, out_size(c, s[8]));
-  apart(c, out, x);
-  apart(c, out, gamma);
-}
-
-static void check_rope(checker *c) {
-  const uint32_t *s = c->step;
-  uint64_t count;
-  extent x, table, out;
-  require_tokens(c, s[0]);
-  require_heads(c, s[1], s[2]);
-  require(c, s[2] % 2 == 0);
-  require_context(c, s[3]);
-  if (!c->ok) {
-    return;
-  }
-  count = (uint64_t)s[0] * s[1] * s[2];
-  x = place(c, s[4], count, 2);
-  table = place(c, s[5], (uint64_t)s[3] * s[2], 2);
-  out = place_out(c, s[6], count, 2);
-  same_or_apart(c, out, x);
-  apart(c, out, table);
-}
-
-static void check_kv_write(checker *c) {
-  const uint32_t *s = c->step;
-  extent x, multiplier, shift, cache;
-  require_tokens(c, s[0]);
-  require_heads(c, s[1], s[2]);
-  require_context(c, s[3]);
-  if (!c->ok) {
-    return;
-  }
-  x = place(c, s[4], (uint64_t)s[0] * s[1] * s[2], 2);
-  multiplier = place(c, s[5], s[1], 4);
-  shift = place(c, s[6], s[1], 4);
-  cache = place_out(c, s[7], (uint64_t)s[1] * s[3] * s[2], 1);
-  apart(c, cache, x);
-  apart(c, cache, multiplier);
-  apart(c, cache, shift);
-}
-
 static void check_attention(checker *c) {
   const uint32_t *s = c->step;
   uint64_t count, cache;
-  extent read[7], scratch, out;
+  extent read[6], scratch, out;
   require_tokens(c, s[0]);
   require_heads(c, s[1], s[3]);
   require(c, s[2] >= 1 && s[2] <= s[1] && s[1] % (s[2] == 0 ? 1 : s[2]) == 0);
-  require_context(c, s[4]);
+  require(c, s[4] >= s[3] && s[4] <= SWL_MAX_HEAD_DIM);
+  require(c, s[10] <= SWL_MAX_SHIFT && s[13] <= (uint32_t)INT32_MAX && s[14] <= SWL_MAX_SHIFT);
+  require_context(c, s[5]);
   if (!c->ok) {
     return;
   }
   count = (uint64_t)s[0] * s[1] * s[3];
-  cache = (uint64_t)s[2] * s[4] * s[3];
-  read[0] = place(c, s[5], count, 2);
-  read[1] = place(c, s[6], cache, 1);
-  read[2] = place(c, s[7], cache, 1);
-  for (int i = 0; i < 4; i++) {
-    read[3 + i] = place(c, s[8 + i], s[2], 4);
-  }
-  scratch = place_out(c, s[12], s[4], 4);
-  out = place_out(c, s[13], count, out_size(c, s[14]));
+  cache = (uint64_t)s[2] * s[5] * s[4];
+  read[0] = place(c, s[6], count, 2);
+  read[1] = place(c, s[7], cache, 1);
+  read[2] = place(c, s[8], cache, 1);
+  read[3] = place(c, s[9], s[1], 4);
+  read[4] = place(c, s[11], 512, 4);
+  read[5] = place(c, s[12], 512, 4);
+  scratch = place_out(c, s[15], s[5], 4);
+  out = place_out(c, s[16], count, out_size(c, s[17]));
   apart(c, out, scratch);
-  for (int i = 0; i < 7; i++) {
+  for (int i = 0; i < 6; i++) {
     apart(c, out, read[i]);
     apart(c, scratch, read[i]);
   }
-}
-
-static void check_lut(checker *c) {
-  const uint32_t *s = c->step;
-  extent x = place_some(c, s[1], s[0], 2);
-  extent table = place(c, s[2], 512, 4);
-  extent out = place_out(c, s[3], s[0], 2);
-  same_or_apart(c, out, x);
-  apart(c, out, table);
-}
-
-static void check_mul(checker *c) {
-  const uint32_t *s = c->step;
-  extent a = place_some(c, s[1], s[0], 2);
-  extent b = place(c, s[2], s[0], 2);
-  extent out = place_out(c, s[5], s[0], out_size(c, s[6]));
-  require(c, s[3] <= (uint32_t)INT32_MAX && s[4] <= SWL_MAX_SHIFT);
-  same_or_apart(c, out, a);
-  same_or_apart(c, out, b);
-}
-
-static void check_add(checker *c) {
-  const uint32_t *s = c->step;
-  extent a = place_some(c, s[1], s[0], 4);
-  extent b = place(c, s[2], s[0], 4);
-  extent out = place_out(c, s[3], s[0], 4);
-  same_or_apart(c, out, a);
-  same_or_apart(c, out, b);
 }
 
 /// A kernel's number of parameters and its check, by kernel number.
@@ -220,10 +127,7 @@ static const struct {
   uint32_t parameters;
   void (*check)(checker *);
 } rules[] = {
-    {0, NULL},          {1, check_npu_job},   {7, check_embedding},
-    {9, check_rms_norm}, {7, check_rope},     {8, check_kv_write},
-    {15, check_attention}, {4, check_lut},    {7, check_mul},
-    {4, check_add},
+    {0, NULL}, {1, check_npu_job}, {7, check_embedding}, {18, check_attention},
 };
 
 static swl_status check_steps(const swl_program *program, const swl_steps *steps) {
@@ -268,6 +172,14 @@ swl_status swl_program_check(const swl_program *program) {
   require(&c, program->context >= 1 && program->context <= SWL_MAX_CONTEXT);
   require(&c, program->decode.tokens == 1 && program->prefill.tokens <= program->context);
   (void)place(&c, program->logits, program->vocabulary, 2);
+  (void)place(&c, SWL_MAKE_REF(SWL_REGION_STATE, program->mask), program->context, 4);
+  (void)place(&c, SWL_MAKE_REF(SWL_REGION_PARAMS, program->rotation),
+              (uint64_t)program->context * program->rotation_row_bytes, 1);
+  (void)place(&c, SWL_MAKE_REF(SWL_REGION_STATE, 0),
+              (uint64_t)program->context * program->cache_row_bytes, 1);
+  require(&c, program->mask <= 0x1FFFFFFFu && program->rotation <= 0x1FFFFFFFu);
+  require(&c, program->rotation % 16 == 0 && program->rotation_row_bytes % 16 == 0 &&
+                  program->cache_row_bytes % 16 == 0);
   if (!c.ok) {
     return SWL_ERROR_PROGRAM;
   }

@@ -16,18 +16,21 @@ static void run_attention(const swl_context *context, const uint32_t *s) {
   a.heads = s[1];
   a.kv_heads = s[2];
   a.head_dim = s[3];
-  a.context = s[4];
+  a.pitch = s[4];
+  a.context = s[5];
   a.position = context->position;
-  a.q = at(context, s[5]);
-  a.k = at(context, s[6]);
-  a.v = at(context, s[7]);
-  a.exp_multiplier = at(context, s[8]);
-  a.exp_shift = at(context, s[9]);
-  a.out_multiplier = at(context, s[10]);
-  a.out_shift = at(context, s[11]);
-  a.scratch = at(context, s[12]);
-  a.out = at(context, s[13]);
-  a.bits = s[14];
+  a.q = at(context, s[6]);
+  a.k = at(context, s[7]);
+  a.v = at(context, s[8]);
+  a.score_multiplier = at(context, s[9]);
+  a.score_shift = s[10];
+  a.powers = at(context, s[11]);
+  a.reciprocals = at(context, s[12]);
+  a.multiplier = swl_signed32(s[13]);
+  a.shift = s[14];
+  a.scratch = at(context, s[15]);
+  a.out = at(context, s[16]);
+  a.bits = s[17];
   swl_attention(&a);
 }
 
@@ -40,38 +43,39 @@ static swl_status run_step(swl_context *context, uint32_t kernel, const uint32_t
   case SWL_KERNEL_EMBEDDING:
     swl_embedding(s[0], s[1], tokens, at(context, s[3]), at(context, s[4]), s[5], at(context, s[6]));
     return SWL_OK;
-  case SWL_KERNEL_RMS_NORM:
-    swl_rms_norm(s[0], s[1], at(context, s[2]), at(context, s[3]), s[4],
-                 s[5] | (uint64_t)s[6] << 32, at(context, s[7]), s[8]);
-    return SWL_OK;
-  case SWL_KERNEL_ROPE:
-    swl_rope(s[0], s[1], s[2], context->position, at(context, s[4]), at(context, s[5]),
-             at(context, s[6]));
-    return SWL_OK;
-  case SWL_KERNEL_KV_WRITE:
-    swl_kv_write(s[0], s[1], s[2], s[3], context->position, at(context, s[4]), at(context, s[5]),
-                 at(context, s[6]), at(context, s[7]));
-    return SWL_OK;
   case SWL_KERNEL_ATTENTION:
     run_attention(context, s);
-    return SWL_OK;
-  case SWL_KERNEL_LUT:
-    swl_lut(s[0], at(context, s[1]), at(context, s[2]), at(context, s[3]));
-    return SWL_OK;
-  case SWL_KERNEL_MUL:
-    swl_mul(s[0], at(context, s[1]), at(context, s[2]), s[3], s[4], at(context, s[5]), s[6]);
-    return SWL_OK;
-  case SWL_KERNEL_ADD:
-    swl_add(s[0], at(context, s[1]), at(context, s[2]), at(context, s[3]));
     return SWL_OK;
   default:
     return SWL_ERROR_PROGRAM;
   }
 }
 
+/// The score mask: one number for each position of the context.
+static int32_t *mask_of(const swl_context *context) {
+  return at(context, SWL_MAKE_REF(SWL_REGION_STATE, context->program->mask));
+}
+
+void swl_base_pointers(const swl_context *context, uint8_t *base[SWL_BASE_COUNT]) {
+  const swl_program *program = context->program;
+  uint32_t at_end = program->context > 0 ? program->context - 1 : 0;
+  uint32_t row = context->position < at_end ? context->position : at_end;
+  for (int i = 0; i < SWL_REGION_COUNT; i++) {
+    base[i] = context->base[i];
+  }
+  base[SWL_BASE_ROTATION] =
+      context->base[SWL_REGION_PARAMS] + program->rotation + row * program->rotation_row_bytes;
+  base[SWL_BASE_CACHE_ROW] =
+      context->base[SWL_REGION_STATE] + row * program->cache_row_bytes;
+}
+
 /// Runs a step list for the tokens at the context's position, then moves the position past them.
 static swl_status run_steps(swl_context *context, const swl_steps *steps, const int32_t *tokens) {
   uint32_t next = 0;
+  int32_t *mask = mask_of(context);
+  for (uint32_t t = 0; t < steps->tokens; t++) {
+    mask[context->position + t] = INT32_MAX;
+  }
   while (next < steps->count) {
     uint32_t head = steps->words[next];
     swl_status status;
@@ -123,7 +127,11 @@ swl_status swl_open(swl_context *context, const swl_program *program,
 
 void swl_reset(swl_context *context) {
   if (context->base[SWL_REGION_STATE] != NULL) {
+    int32_t *mask = mask_of(context);
     memset(context->base[SWL_REGION_STATE], 0, context->program->region_bytes[SWL_REGION_STATE]);
+    for (uint32_t i = 0; i < context->program->context; i++) {
+      mask[i] = SWL_MASKED;
+    }
   }
   context->position = 0;
   context->last_step = 0;

@@ -92,48 +92,37 @@ static inline uint32_t swl_exp_weight(uint32_t distance, uint32_t multiplier, un
   return (y + ((1u << whole) >> 1)) >> whole;
 }
 
+/// The interpolated value of a table of 512 words: low half the value at 128 i - 32768, high half the
+/// step to the next.
+static inline int32_t swl_table(const uint32_t *table, int32_t x) {
+  uint32_t place = (uint32_t)(x + 32768);
+  uint32_t entry = table[place >> 7];
+  int32_t base = swl_asr32(swl_signed32(entry << 16), 16);
+  int32_t slope = swl_asr32(swl_signed32(entry), 16);
+  return swl_sat16((int64_t)base + swl_asr32(slope * (int32_t)(place & 127u) + 64, 7));
+}
+
 /// Rows of an int8 table, each times its own multiplier: int32 [n, d].
 void swl_embedding(uint32_t n, uint32_t d, const int32_t *tokens, const int8_t *table,
                    const int32_t *multiplier, unsigned shift, int32_t *out);
 
-/// Root-mean-square norm of int32 rows [n, d]; `out` is int8 or int16 by `bits`.
-void swl_rms_norm(uint32_t n, uint32_t d, const int32_t *x, const int32_t *gamma, unsigned shift,
-                  uint64_t eps, void *out, uint32_t bits);
-
-/// Rotates pairs of int16 [n, heads, head_dim] by the table's rows `position...`; `out` may be `x`.
-void swl_rope(uint32_t n, uint32_t heads, uint32_t head_dim, uint32_t position, const int16_t *x,
-              const int16_t *table, int16_t *out);
-
-/// Requantises int16 [n, kv_heads, head_dim] into the cache int8 [kv_heads, context, head_dim].
-void swl_kv_write(uint32_t n, uint32_t kv_heads, uint32_t head_dim, uint32_t context,
-                  uint32_t position, const int16_t *x, const int32_t *multiplier,
-                  const int32_t *shift, int8_t *cache);
-
 /// What attention works on.
 typedef struct swl_attention_args {
-  uint32_t n, heads, kv_heads, head_dim, context, position;
-  const int16_t *q;              ///< [n, heads, head_dim]
-  const int8_t *k, *v;           ///< [kv_heads, context, head_dim]
-  const int32_t *exp_multiplier; ///< [kv_heads], as are the next three
-  const int32_t *exp_shift;
-  const int32_t *out_multiplier;
-  const int32_t *out_shift;
-  int32_t *scratch;              ///< [context]
-  void *out;                     ///< [n, heads, head_dim], int8 or int16 by `bits`
+  uint32_t n, heads, kv_heads, head_dim, pitch, context, position;
+  const int16_t *q;                ///< [n, heads, head_dim]
+  const int8_t *k, *v;             ///< [kv_heads, context, pitch]
+  const int32_t *score_multiplier; ///< [heads]
+  unsigned score_shift;
+  const uint32_t *powers;      ///< tables of 512 words
+  const uint32_t *reciprocals;
+  int32_t multiplier;
+  unsigned shift;
+  int32_t *scratch; ///< [context]
+  void *out;        ///< [n, heads, head_dim], int8 or int16 by `bits`
   uint32_t bits;
 } swl_attention_args;
 
-/// Causal attention over the KV cache. Takes about 4.3 KB of stack.
+/// Causal attention over the KV cache. Takes about 1.2 KB of stack.
 void swl_attention(const swl_attention_args *args);
-
-/// 512-segment linear interpolation of int16; `out` may be `x`.
-void swl_lut(uint32_t count, const int16_t *x, const uint32_t *table, int16_t *out);
-
-/// Scaled product of int16; `out`, int8 or int16 by `bits`, may be `a` or `b`.
-void swl_mul(uint32_t count, const int16_t *a, const int16_t *b, uint32_t multiplier, unsigned shift,
-             void *out, uint32_t bits);
-
-/// Sum of int32, low 32 bits; `out` may be `a` or `b`.
-void swl_add(uint32_t count, const int32_t *a, const int32_t *b, int32_t *out);
 
 #endif

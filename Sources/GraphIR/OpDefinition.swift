@@ -67,14 +67,14 @@ extension OpCode {
     case .kvWrite:
       define(
         results: 0, float: signature("x", "pos", "$cache"),
-        integer: signature("x", "pos", "$cache", "@multiplier", "@shift"))
+        integer: signature("x", "pos", "$cache", "@offset", "@multiplier", integers: ["shift"]))
     case .attention:
       define(
         float: signature(
           "q", "pos", "$k", "$v", integers: ["heads", "kv_heads", "head_dim"], reals: ["scale"]),
         integer: signature(
-          "q", "pos", "$k", "$v", "@exp_multiplier", "@exp_shift", "@out_multiplier", "@out_shift",
-          integers: ["heads", "kv_heads", "head_dim"]))
+          "q", "pos", "$k", "$v", "@score_multiplier",
+          integers: ["heads", "kv_heads", "head_dim", "score_shift", "multiplier", "shift"]))
     case .silu, .gelu: define(float: signature("x"), integer: nil)
     case .lut: define(float: nil, integer: signature("x", "@table"))
     case .mul:

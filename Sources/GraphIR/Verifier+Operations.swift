@@ -97,9 +97,9 @@ extension Verifier {
   /// The range of an integer attribute (`Docs/Numerics.md`, notation).
   private static func range(of name: String) -> ClosedRange<Int> {
     switch name {
-    case "shift": 0...62
+    case "shift", "score_shift": 0...62
     case "multiplier": 0...Int(Int32.max)
-    case "eps_q": 0...(1 << 62)
+    case "eps_q": 0...(1 << 27)
     case "head_dim": 2...256
     default: 1...65536
     }

@@ -41,6 +41,7 @@ extension Verifier {
     case (.linear, "x"): return [.int16, .int8]
     case (.rope, "table"): return [.int16]
     case (.lut, "table"): return [.uint32]
+    case (.kvWrite, "offset"): return [.int16]
     case (_, "x"), (_, "q"), (_, "a"), (_, "b"): return [.int16]
     default: return [.int32]
     }
@@ -108,10 +109,13 @@ extension Verifier {
     case .kvWrite:
       guard rank(0, 2), rank(2, 3) else { break }
       let cache = op.shape(2)
-      expect(0, [x[0], cache[0] * cache[2]])
+      // The integer form may pad the rows of a cache.
+      if op.form == .float || cache[0] == 0 || x[1] % cache[0] != 0 || x[1] > cache[0] * cache[2] {
+        expect(0, [x[0], cache[0] * cache[2]])
+      }
       expect(1, [])
-      expect(3, [cache[0]])
-      expect(4, [cache[0]])
+      expect(3, [x[1]])
+      expect(4, [x[1]])
       findings.append(
         require(x[0] <= cache[1], "\(x[0]) rows do not fit a cache of \(cache[1])"))
     case .attention:
@@ -124,9 +128,11 @@ extension Verifier {
           kvHeads > 0 && heads % kvHeads == 0, "\(heads) heads do not share \(kvHeads) evenly"))
       expect(0, [x[0], heads * headDim])
       expect(1, [])
-      expect(2, [kvHeads, op.shape(2)[1], headDim])
+      let pitch = op.shape(2)[2]
+      let isPadded = op.form == .integer && pitch > headDim
+      expect(2, [kvHeads, op.shape(2)[1], isPadded ? pitch : headDim])
       expect(3, op.shape(2))
-      for i in 4..<8 { expect(i, [kvHeads]) }
+      expect(4, [heads])
       expectResult(x)
     case .silu, .gelu: expectResult(x)
     case .lut:

@@ -24,6 +24,8 @@ public struct Manifest: Codable, Sendable, Equatable {
   public var jobs: [Job]
   /// The logits after a decode.
   public var logits: Logits
+  /// What the runtime sets for each token.
+  public var position: Position
   /// Every file of the package, with its size and checksum.
   public var files: [File]
   /// What the compiler reported.
@@ -32,7 +34,7 @@ public struct Manifest: Codable, Sendable, Equatable {
   /// The value of `format`.
   public static let formatName = "swiftlet-package"
   /// The version written now.
-  public static let currentVersion = 1
+  public static let currentVersion = 2
 
   /// The model's facts.
   public struct Model: Codable, Sendable, Equatable {
@@ -166,6 +168,29 @@ public struct Manifest: Codable, Sendable, Equatable {
     }
   }
 
+  /// What depends on the position, and is set by the runtime before a job.
+  public struct Position: Codable, Sendable, Equatable {
+    /// The byte offset of the score mask in the state region: int32, one for each position.
+    public var maskOffset: Int
+    /// The byte offset of the rotation table in the params region, and the bytes of its rows: base
+    /// pointer 5 is at the position's row.
+    public var rotationOffset: Int
+    public var rotationRowBytes: Int
+    /// The bytes of a cache's rows: base pointer 6 is as many rows into the state region as there are
+    /// tokens.
+    public var cacheRowBytes: Int
+
+    /// What depends on the position.
+    public init(
+      maskOffset: Int, rotationOffset: Int, rotationRowBytes: Int, cacheRowBytes: Int
+    ) {
+      self.maskOffset = maskOffset
+      self.rotationOffset = rotationOffset
+      self.rotationRowBytes = rotationRowBytes
+      self.cacheRowBytes = cacheRowBytes
+    }
+  }
+
   /// One file of the package.
   public struct File: Codable, Sendable, Equatable {
     /// The name, relative to the package.
@@ -229,8 +254,8 @@ public struct Manifest: Codable, Sendable, Equatable {
   /// A manifest of the current version.
   public init(
     model: Model, target: String, npu: String, npuClock: Double, cpuClock: Double, quant: String,
-    regions: [RegionEntry], entries: [Entry], jobs: [Job], logits: Logits, files: [File],
-    report: Report
+    regions: [RegionEntry], entries: [Entry], jobs: [Job], logits: Logits, position: Position,
+    files: [File], report: Report
   ) {
     self.model = model
     self.target = target
@@ -242,6 +267,7 @@ public struct Manifest: Codable, Sendable, Equatable {
     self.entries = entries
     self.jobs = jobs
     self.logits = logits
+    self.position = position
     self.files = files
     self.report = report
   }

@@ -1,15 +1,15 @@
 /// The memory regions of a program. Raw values are the NPU's base-pointer indices and equal
 /// `enum swl_region` of the device runtime.
 public enum Region: Int, Sendable, CaseIterable, Codable {
-  /// Encoded weight and scale streams, read-only.
+  /// Encoded weight and scale streams, then the embedding table that the CPU reads, read-only.
   case weights = 0
   /// Activations of one step list.
   case arena = 1
   /// Weight slices fetched by the NPU's DMA.
   case staging = 2
-  /// KV caches, kept from token to token.
+  /// KV caches and the score mask, kept from token to token.
   case state = 3
-  /// Tables and norm weights that the CPU reads, read-only.
+  /// Tables, norm weights and constants that jobs read again and again, read-only.
   case params = 4
 
   /// The name in manifests and reports.
@@ -25,9 +25,6 @@ public enum Region: Int, Sendable, CaseIterable, Codable {
 
   /// Whether its content is part of the package.
   public var isConstant: Bool { self == .weights || self == .params }
-
-  /// Whether the NPU is given its base pointer.
-  public var isSeenByNPU: Bool { self != .params }
 
   /// The largest region a reference can address.
   public static let byteLimit = 1 << 29

@@ -17,20 +17,14 @@ public enum CPUCost {
     switch step.kernel {
     case .npuJob: return 0
     case .embedding: work = scalar(10, 0, 1)
-    case .rmsNorm: work = scalar(44, 0, 1)
-    case .rope: work = scalar(23, 0, 1, 2)
-    case .kvWrite: work = scalar(19, 0, 1, 2)
     case .attention:
-      // A head: (60 + 1.66 head_dim) for each position, 51 head_dim at the end.
+      // A head: 151 + 4.76 head_dim for each position.
       let rows = Double(step.parameters[0])
       let heads = Double(step.parameters[1])
       let headDim = Double(step.parameters[3])
       let positions = Double(position) + (rows + 1) / 2
-      let head = positions * (60 + 1.66 * headDim) + 51 * headDim
+      let head = positions * (151 + 4.76 * headDim)
       work = Int(min(rows * heads * head * 1.5, 1e15))
-    case .lut: work = scalar(24, 0)
-    case .mul: work = scalar(18, 0)
-    case .add: work = scalar(6, 0)
     }
     return callCycles + work
   }

@@ -14,8 +14,7 @@ extension Step {
   }
 
   /// What the kernel writes, for those that tell the simulator which bytes the CPU has filled. Empty for
-  /// NPU jobs, whose writes the simulator sees itself. KV writes depend on the position; the state is
-  /// never given to the NPU, so they are left out.
+  /// NPU jobs, whose writes the simulator sees itself.
   public var cpuWrites: [ByteRange] {
     func product(_ indices: Int..., size: UInt64) -> UInt64 {
       indices.reduce(size) {
@@ -24,14 +23,9 @@ extension Step {
     }
     func width(_ index: Int) -> UInt64 { UInt64(parameters[index] / 8) }
     switch kernel {
-    case .npuJob, .kvWrite: return []
+    case .npuJob: return []
     case .embedding: return [ByteRange(parameters[6], count: product(0, 1, size: 4))]
-    case .rmsNorm: return [ByteRange(parameters[7], count: product(0, 1, size: width(8)))]
-    case .rope: return [ByteRange(parameters[6], count: product(0, 1, 2, size: 2))]
-    case .attention: return [ByteRange(parameters[13], count: product(0, 1, 3, size: width(14)))]
-    case .lut: return [ByteRange(parameters[3], count: product(0, size: 2))]
-    case .mul: return [ByteRange(parameters[5], count: product(0, size: width(6)))]
-    case .add: return [ByteRange(parameters[3], count: product(0, size: 4))]
+    case .attention: return [ByteRange(parameters[16], count: product(0, 1, 3, size: width(17)))]
     }
   }
 }

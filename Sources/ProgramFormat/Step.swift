@@ -1,20 +1,14 @@
 /// The kernels of the device runtime, with the numbers of `enum swl_kernel`.
 public enum Kernel: UInt32, Sendable, CaseIterable {
   case npuJob = 1
-  case embedding, rmsNorm, rope, kvWrite, attention, lut, mul, add
+  case embedding, attention
 
   /// Parameter words of a step, without the head word.
   public var parameterCount: Int {
     switch self {
     case .npuJob: 1
     case .embedding: 7
-    case .rmsNorm: 9
-    case .rope: 7
-    case .kvWrite: 8
-    case .attention: 15
-    case .lut: 4
-    case .mul: 7
-    case .add: 4
+    case .attention: 18
     }
   }
 
@@ -23,13 +17,7 @@ public enum Kernel: UInt32, Sendable, CaseIterable {
     switch self {
     case .npuJob: "npu"
     case .embedding: "embedding"
-    case .rmsNorm: "rms_norm"
-    case .rope: "rope"
-    case .kvWrite: "kv_write"
     case .attention: "attention"
-    case .lut: "lut"
-    case .mul: "mul"
-    case .add: "add"
     }
   }
 }

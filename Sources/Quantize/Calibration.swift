@@ -6,18 +6,20 @@ public struct SiteStatistics: Sendable {
   public var channelMax: [Float]
   /// The sum of squares of each channel.
   public var channelSquares: [Double]
-  /// For what `rope` reads: how far each pair of channels reaches in each of ``directions``
-  /// directions over a half turn, pair by pair.
+  /// For what `rope` reads: the largest component of each pair of channels along each of
+  /// ``directions`` directions of a full turn, pair by pair (its support function).
   public var support: [Float] = []
+  /// The largest sum of magnitudes of a row.
+  public var rowSum: Float = 0
   /// How many rows were seen.
   public var rows: Int
 
   /// How many directions the support of a pair is known in: multiples of π / 32.
-  public static let directions = 32
+  public static let directions = 64
 
   /// The unit vector of a direction.
   public static func direction(_ index: Int) -> SIMD2<Float> {
-    let angle = Double(index) * Double.pi / Double(directions)
+    let angle = Double(index) * 2 * Double.pi / Double(directions)
     return SIMD2(Float(cos(angle)), Float(sin(angle)))
   }
 

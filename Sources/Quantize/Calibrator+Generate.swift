@@ -11,6 +11,23 @@ extension Calibrator {
     return tokens >= 256 ? tokens : 0
   }
 
+  /// Short sequences that start in the middle of others, at most `count` of them.
+  ///
+  /// What stands at the first positions has keys and values unlike all others (attention rests there
+  /// when nothing else matters), and long sequences show few of them. Where every text starts with the
+  /// same token, so do these.
+  static func coldStarts(of sequences: [[Int32]], count: Int = 64, length: Int = 8) -> [[Int32]] {
+    let tokens = sequences.reduce(0) { $0 + $1.count }
+    let step = max(tokens / max(count, 1), length)
+    let first = sequences.first?.first
+    let shared = sequences.allSatisfy { $0.first == first } ? first : nil
+    return sequences.flatMap { sequence in
+      stride(from: step, to: max(sequence.count - length, step), by: step).map { start in
+        (sequences.count > 1 ? shared.map { [$0] } ?? [] : []) + sequence[start..<start + length]
+      }
+    }
+  }
+
   /// Sequences the model writes itself: sampled at temperature 1 from its own predictions, each
   /// from the first token of one of `sequences`. What a small model will see at run time is mostly
   /// what it says, so its own text covers ranges that a stranger's text does not reach.

@@ -58,6 +58,11 @@ public struct Calibrator {
           for i in 0..<width { largest[i] = max(largest[i], abs(numbers[t * width + i])) }
         }
       }
+      for t in 0..<n {
+        var sum: Float = 0
+        for i in 0..<width { sum += abs(numbers[t * width + i]) }
+        statistics[index].rowSum = max(statistics[index].rowSum, sum)
+      }
       statistics[index].channelSquares.withUnsafeMutableBufferPointer { squares in
         for t in 0..<n {
           for i in 0..<width {
@@ -79,22 +84,26 @@ public struct Calibrator {
     return result
   }
 
-  /// Updates how far every pair reaches in every direction.
+  /// Updates the largest component of every pair along every direction.
   private static func reach(
     _ numbers: UnsafeBufferPointer<Float>, rows: Int, into support: inout [Float]
   ) {
     let count = SiteStatistics.directions
-    let directions = (0..<count).map(SiteStatistics.direction)
+    let half = count / 2
+    let directions = (0..<half).map(SiteStatistics.direction)
     let pairs = numbers.count / max(rows, 1) / 2
-    if support.isEmpty { support = [Float](repeating: 0, count: pairs * count) }
+    if support.isEmpty {
+      support = [Float](repeating: -.greatestFiniteMagnitude, count: pairs * count)
+    }
     support.withUnsafeMutableBufferPointer { support in
       directions.withUnsafeBufferPointer { directions in
         for t in 0..<rows {
           for pair in 0..<pairs {
             let (x, y) = (numbers[(t * pairs + pair) * 2], numbers[(t * pairs + pair) * 2 + 1])
-            for d in 0..<count {
-              let along = abs(x * directions[d].x + y * directions[d].y)
+            for d in 0..<half {
+              let along = x * directions[d].x + y * directions[d].y
               support[pair * count + d] = max(support[pair * count + d], along)
+              support[pair * count + half + d] = max(support[pair * count + half + d], -along)
             }
           }
         }

@@ -15,6 +15,8 @@ struct IntegerGraphBuilder {
   /// The site that defines each value of the function at hand.
   private var producers: [ValueID: Site] = [:]
   private var weights: [ConstantID: (id: ConstantID, scales: [Float])] = [:]
+  /// The head width of weights whose result is turned by position.
+  private var turned: [ConstantID: Int] = [:]
 
   /// A builder that has made nothing yet.
   init(
@@ -36,17 +38,44 @@ struct IntegerGraphBuilder {
       let id = StateID(index)
       let headScales =
         scales.states[id] ?? [Float](repeating: 1 / 127, count: state.type.shape[0])
+      // Rows start at multiples of 16 bytes, as base pointers have to.
+      let shape = state.type.shape
+      let padded = Shape([shape[0], shape[1], (shape[2] + 15) / 16 * 16])
       _ = result.addState(
         State(
           name: state.name,
-          type: TensorType(state.type.shape, .int8, quant: QuantParams(scales: headScales, axis: 0))
-        ))
+          type: TensorType(padded, .int8, quant: QuantParams(scales: headScales, axis: 0))))
     }
+    for function in source.functions { findTurned(function) }
     for function in source.functions { try convert(function) }
     return result
   }
 
   // MARK: Functions
+
+  /// Notes the weights of layers whose result `rope` turns: their rows are stored by halves.
+  private mutating func findTurned(_ function: Function) {
+    for rope in function.operations where rope.code == .rope {
+      guard case .value(let x)? = rope.operands.first, let headDim = rope.int("head_dim"),
+        headDim > 0
+      else { continue }
+      for linear in function.operations where linear.code == .linear && linear.results.contains(x) {
+        if case .constant(let id)? = linear.operands.dropFirst().first { turned[id] = headDim }
+      }
+    }
+  }
+
+  /// Moves the first of each pair of a head's entries to the head's first half, the second to the
+  /// other: what `rope` reads in long runs.
+  private func halved<T>(_ values: [T], headDim: Int, size: Int = 1) -> [T] {
+    let heads = values.count / (headDim * size)
+    return (0..<heads * headDim).flatMap { to -> ArraySlice<T> in
+      let (head, i) = (to / headDim, to % headDim)
+      let pair = i < headDim / 2 ? 2 * i : 2 * (i - headDim / 2) + 1
+      let from = (head * headDim + pair) * size
+      return values[from..<from + size]
+    }
+  }
 
   private mutating func convert(_ function: Function) throws(DiagnosticError) {
     var out = function
@@ -101,13 +130,15 @@ struct IntegerGraphBuilder {
       guard let eps = before.float("eps") else { throw failure(before, "needs 'eps'") }
       let factors = migration.gammaFactors[gamma]
       let reals = try floats(before, gamma).enumerated().map { index, value in
-        Double(value) * Double(factors?[index] ?? 1) / (out * 0x1p22)
+        Double(value) * Double(factors?[index] ?? 1) / (out * 0x1p20 * 2.0.squareRoot())
+          * Double(source[gamma].type.shape.count).squareRoot()
       }
       let (multipliers, shift) = try common(before, reals)
       let id = add(source[gamma].name + ".gamma_q/\(site)", .int32, [multipliers.count]) {
         ConstantData(int32: multipliers)
       }
-      let epsilon = min((eps / (x * x)).rounded(.toNearestOrAwayFromZero), 0x1p62)
+      let width = Double(source[gamma].type.shape.count)
+      let epsilon = min((width * eps / (x * x) / 65536).rounded(.toNearestOrAwayFromZero), 0x1p27)
       operation.operands = [before.operands[0], .constant(id)]
       operation.attributes = ["eps_q": .int(Int(max(epsilon, 0))), "shift": .int(shift)]
     case .linear:
@@ -125,8 +156,9 @@ struct IntegerGraphBuilder {
           reals[2 * pair] = a * turn.x - b * turn.y
           reals[2 * pair + 1] = a * turn.y + b * turn.x
         }
-        let values = reals.enumerated().map { index, value in
-          let real = Double(value) * Double(factors?[index] ?? 1)
+        var scaled = reals.enumerated().map { Double($1) * Double(factors?[$0] ?? 1) }
+        if let headDim = turned[constant] { scaled = halved(scaled, headDim: headDim) }
+        let values = scaled.enumerated().map { index, real in
           let q = real / (x * Double(w.scales[index]))
           return Int32(min(max(q.rounded(.toNearestOrAwayFromZero), -limit), limit))
         }
@@ -147,9 +179,13 @@ struct IntegerGraphBuilder {
       operation.attributes = [:]
     case .rope:
       let table = try constantID(before, 2)
-      let values = try floats(before, table).map {
-        Int16(min(max(($0 * 0x1p14).rounded(.toNearestOrAwayFromZero), -32768), 32767))
-      }
+      guard case .value(let x)? = before.operands.first, let headDim = before.int("head_dim"),
+        producers[x]?.code == .linear
+      else { throw failure(before, "must turn the result of a linear layer") }
+      let values = halved(
+        try floats(before, table).map {
+          Int16(min(max(($0 * 0x1p14).rounded(.toNearestOrAwayFromZero), -32768), 32767))
+        }, headDim: headDim)
       let shape = source[table].type.shape
       let id = add(source[table].name, .int16, shape.dimensions, quant: QuantParams(scale: 0x1p-14))
       { ConstantData(int16: values) }
@@ -159,22 +195,54 @@ struct IntegerGraphBuilder {
         let heads = result[state].type.quant
       else { throw failure(before, "operand 2 must be a state") }
       let x = try scale(0)
-      let (multiplier, shift) = try perHead(
-        before, result[state].name, "write", heads.scales.map { x / Double($0) })
-      operation.operands += [multiplier, shift]
+      let width = function.width(before.operands[0])
+      let headDim = width / max(heads.scales.count, 1)
+      let (multipliers, shift) = try common(
+        before, (0..<width).map { x / Double(heads.scales[$0 / max(headDim, 1)]) })
+      var centre = migration.caches[state]?.centre ?? [Float](repeating: 0, count: width)
+      if producers.first(where: { before.operands[0] == .value($0.key) })?.value.code == .rope {
+        centre = halved(centre, headDim: headDim)
+      }
+      let offsets = centre.map {
+        Int16(min(max((Double($0) / x).rounded(.toNearestOrAwayFromZero), -32768), 32767))
+      }
+      let offset = add("\(result[state].name).offset", .int16, [width]) {
+        ConstantData(int16: offsets)
+      }
+      let multiplier = add("\(result[state].name).multiplier", .int32, [width]) {
+        ConstantData(int32: multipliers)
+      }
+      operation.operands += [.constant(offset), .constant(multiplier)]
+      operation.attributes = ["shift": .int(shift)]
     case .attention:
       guard before.operands.count == 4, case .state(let k) = before.operands[2],
         case .state(let v) = before.operands[3], let keys = result[k].type.quant,
         let rows = result[v].type.quant, let factor = before.float("scale")
       else { throw failure(before, "needs two states and a scale") }
       let (q, out) = (try scale(0), try resultScale())
-      // log2(e) · 2^12.
-      let steps = factor * 1.442_695_040_888_963_4 * 4096
-      let exponent = try perHead(
-        before, "\(site)", "exp", keys.scales.map { q * Double($0) * steps })
-      let output = try perHead(
-        before, "\(site)", "out", rows.scales.map { Double($0) / (out * 0x1p23) })
-      operation.operands += [exponent.0, exponent.1, output.0, output.1]
+      guard let heads = before.int("heads"), heads > 0,
+        rows.scales.allSatisfy({ $0 == rows.scales[0] })
+      else { throw failure(before, "needs one scale for all values") }
+      // log2(e) · 2^12, and the 7 bits that products lose.
+      let steps = factor * 1.442_695_040_888_963_4 * 0x1p19
+      let group = max(heads / max(keys.scales.count, 1), 1)
+      let (multipliers, scoreShift) = try common(
+        before, (0..<heads).map { q * Double(keys.scales[$0 / group]) * steps })
+      let scores = add("\(site).score_multiplier", .int32, [heads]) {
+        ConstantData(int32: multipliers)
+      }
+      operation.operands.append(.constant(scores))
+      let real = Double(rows.scales[0]) / 256 / out
+      var fixed = FixedMultiplier(multiplier: 1, shift: 0)
+      if function.element(.value(before.results[0])) == .int8 {
+        guard let found = FixedMultiplier(fixed31: real) else {
+          throw failure(before, "its scale of \(real) cannot be written")
+        }
+        fixed = found
+      }
+      operation.attributes["score_shift"] = .int(scoreShift)
+      operation.attributes["multiplier"] = .int(Int(fixed.multiplier))
+      operation.attributes["shift"] = .int(Int(fixed.shift))
     case .silu, .gelu:
       let (x, out) = (Float(try scale(0)), Float(try resultScale()))
       let function = before.code == .silu ? LookupTable.silu : LookupTable.gelu
@@ -232,14 +300,20 @@ struct IntegerGraphBuilder {
     else {
       throw failure(operation, "'\(constant.name)' is not a matrix of finite numbers")
     }
+    var (scales, bytes) = (quantised.scales, quantised.bytes)
+    if let headDim = turned[id] {
+      scales = halved(scales, headDim: headDim)
+      bytes = ByteSource(
+        bytes.withBytes { halved(Array($0), headDim: headDim, size: constant.type.shape[1]) })
+    }
     let made = result.addConstant(
       Constant(
         name: constant.name,
         type: TensorType(
-          constant.type.shape, .int8, quant: QuantParams(scales: quantised.scales, axis: 0)),
-        data: ConstantData(bytes: quantised.bytes, encoding: .dense(.int8))))
-    weights[id] = (made, quantised.scales)
-    return (made, quantised.scales)
+          constant.type.shape, .int8, quant: QuantParams(scales: scales, axis: 0)),
+        data: ConstantData(bytes: bytes, encoding: .dense(.int8))))
+    weights[id] = (made, scales)
+    return (made, scales)
   }
 
   /// How much an error in each column of a linear layer's weights matters: the mean square of the
@@ -256,26 +330,6 @@ struct IntegerGraphBuilder {
     // A column that calibration never reached still counts a little.
     let floor = squares.reduce(0, +) / Float(max(squares.count, 1)) * 1e-3 + 1e-20
     return squares.map { max($0, floor) }
-  }
-
-  private mutating func perHead(
-    _ operation: GraphIR.Operation, _ name: String, _ what: String, _ reals: [Double]
-  ) throws(DiagnosticError) -> (Operand, Operand) {
-    var multipliers: [Int32] = []
-    var shifts: [Int32] = []
-    for real in reals {
-      guard let fixed = FixedMultiplier(fixed31: real), fixed.shift > 0 else {
-        throw failure(operation, "a head's scale of \(real) cannot be written")
-      }
-      multipliers.append(fixed.multiplier)
-      shifts.append(fixed.shift)
-    }
-    let count = reals.count
-    let multiplier = add("\(name).\(what)_multiplier", .int32, [count]) {
-      ConstantData(int32: multipliers)
-    }
-    let shift = add("\(name).\(what)_shift", .int32, [count]) { ConstantData(int32: shifts) }
-    return (.constant(multiplier), .constant(shift))
   }
 
   private func common(
@@ -317,5 +371,11 @@ extension Function {
   fileprivate func element(_ operand: Operand) -> ElementType? {
     guard case .value(let id) = operand else { return nil }
     return self[id].type.element
+  }
+
+  /// Channels of a value operand; 0 for constants and states.
+  fileprivate func width(_ operand: Operand) -> Int {
+    guard case .value(let id) = operand else { return 0 }
+    return self[id].type.shape.dimensions.last ?? 0
   }
 }

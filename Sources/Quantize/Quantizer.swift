@@ -18,7 +18,7 @@ public enum Quantizer {
     let calibrator = try Calibrator(graph)
     let own = try calibrator.generate(
       Calibrator.affordableTokens(parameters: calibrator.parameters), from: sequences)
-    let calibration = try calibrator.observe(sequences + own)
+    let calibration = try calibrator.observe(sequences + own + Calibrator.coldStarts(of: sequences))
     return try quantize(graph, recipe: recipe, calibration: calibration)
   }
 

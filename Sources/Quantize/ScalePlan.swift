@@ -14,6 +14,11 @@ struct ScalePlan {
   /// Room left above the largest calibrated magnitude of a 16-bit value.
   private static let margin: Float = 1.25
 
+  /// Room left around the calibrated range of keys. A clipped key changes every later score of its
+  /// head, while steps a third wider cost little: of 1, 1.15, 1.25, 1.35, 1.6 and 2 the middle ones
+  /// diverge least on both models measured (`Docs/Numerics.md`). Values need none.
+  private static let keyMargin: Float = 1.35
+
   /// Chooses all scales.
   init(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, migration: Migration
@@ -48,13 +53,20 @@ struct ScalePlan {
     }
     var largest: Float = 0
     for index in isResidual {
-      largest = max(largest, try channelMax(sites[index]).max() ?? 0)
+      largest = max(largest, calibration.sites[sites[index]]?.rowSum ?? 0)
     }
     guard largest > 0 else {
-      throw DiagnosticError("quantize.all-zero", "the model's residual stream is all zero")
+      throw DiagnosticError(
+        "quantize.all-zero", "the model's residual stream is all zero or was never seen")
     }
-    // Eight times the largest sum seen still fits 32 bits.
+    // The norms add up a row's magnitudes; eight times the largest sum seen still fits 32 bits.
     residual = largest / 0x1p28
+    /// States that attention reads as values.
+    var valueStates = Set<StateID>()
+    for operation in function.operations
+    where operation.code == .attention && operation.operands.count > 3 {
+      if case .state(let id) = operation.operands[3] { valueStates.insert(id) }
+    }
     func set(_ index: Int, _ element: ElementType, largest: Float) {
       let limit: Float = element == .int8 ? 127 : 32767
       types[sites[index]] = (element, max(largest, 1e-12) * Self.margin / limit)
@@ -65,6 +77,12 @@ struct ScalePlan {
         continue
       }
       switch operation.code {
+      case .attention where recipe.activations == .int16:
+        // The sum over positions itself, without another rounding (`Docs/Numerics.md`, attention).
+        guard operation.operands.count > 3, case .state(let state) = operation.operands[3],
+          let scale = states[state]?.first
+        else { continue }
+        types[sites[index]] = (.int16, scale / 256)
       case .rmsNorm, .attention, .mul:
         let top = try channelMax(sites[index]).max() ?? 0
         set(index, recipe.activations, largest: top)
@@ -83,11 +101,18 @@ struct ScalePlan {
         guard operation.operands.count > 2, case .value(let id) = operation.operands[0],
           case .state(let state) = operation.operands[2], let source = producer[id]
         else { continue }
-        let channels = try channelMax(sites[source])
+        let channels: [Float]
+        if let centred = migration.caches[state] {
+          channels = centred.reach.map { $0 * Self.keyMargin }
+        } else {
+          channels = try channelMax(sites[source])
+        }
         let headDim = graph[state].type.shape[2]
+        let top = channels.max() ?? 0
         states[state] = (0..<graph[state].type.shape[0]).map { head in
           let part = channels[head * headDim..<(head + 1) * headDim]
-          return max(part.max() ?? 0, 1e-12) / 127
+          let reach = valueStates.contains(state) ? top : part.max() ?? 0
+          return max(reach, 1e-12) / 127
         }
       case .embedding, .add: break
       case .layerNorm, .lut:

@@ -8,12 +8,16 @@ struct IntegerAttention: Sendable {
   var kvHeads: Int
   /// Channels of a head.
   var headDim: Int
+  /// Bytes between rows of a cache.
+  var pitch: Int
   /// Positions of the caches.
   var context: Int
-  /// One factor per cache head, from score steps to 2^-12 powers of two.
-  var expMultiplier, expShift: [Int32]
-  /// One factor per cache head, from 23 fraction bits of a value to the result.
-  var outMultiplier, outShift: [Int32]
+  /// From sums to 2^-12 powers of two, by query head.
+  var scoreMultiplier: [Int32]
+  var scoreShift: Int
+  /// From 2^-8 steps of the values' scale to the result.
+  var multiplier: Int
+  var shift: Int
 
   /// Computes `n` rows; `store` takes the flat index and the result before saturation.
   func run(
@@ -22,22 +26,14 @@ struct IntegerAttention: Sendable {
   ) {
     let length = position + n
     let group = heads / kvHeads
-    let table = ExpTable.entries
     Parallel.ranges(n * heads, grain: max(1, 131_072 / max(length * headDim, 1))) { units in
-      table.withUnsafeBufferPointer { table in
-        withUnsafeTemporaryAllocation(of: Int32.self, capacity: length + headDim) { scratch in
-          withUnsafeTemporaryAllocation(of: Int64.self, capacity: headDim) { sums in
-            guard let e = scratch.baseAddress, let z = sums.baseAddress,
-              let table = table.baseAddress
-            else { return }
-            for unit in units {
-              let (t, h) = (unit / heads, unit % heads)
-              head(
-                q + unit * headDim, g: h / group, count: position + t + 1, k: k, v: v,
-                table: table, e: e, partial: e + length, z: z,
-                store: { store(unit * headDim + $0, $1) })
-            }
-          }
+      withUnsafeTemporaryAllocation(of: Int32.self, capacity: length + headDim) { scratch in
+        guard let scores = scratch.baseAddress else { return }
+        for unit in units {
+          let (t, h) = (unit / heads, unit % heads)
+          head(
+            q + unit * headDim, h: h, g: h / group, count: position + t + 1, k: k, v: v,
+            scores: scores, sums: scores + length, store: { store(unit * headDim + $0, $1) })
         }
       }
     }
@@ -46,50 +42,56 @@ struct IntegerAttention: Sendable {
   /// One head of one row over `count` positions.
   @inline(__always)
   private func head(
-    _ q: UnsafePointer<Int16>, g: Int, count: Int, k: UnsafePointer<Int8>,
-    v: UnsafePointer<Int8>, table: UnsafePointer<Int32>, e: UnsafeMutablePointer<Int32>,
-    partial: UnsafeMutablePointer<Int32>, z: UnsafeMutablePointer<Int64>,
-    store: (Int, Int64) -> Void
+    _ q: UnsafePointer<Int16>, h: Int, g: Int, count: Int, k: UnsafePointer<Int8>,
+    v: UnsafePointer<Int8>, scores: UnsafeMutablePointer<Int32>,
+    sums: UnsafeMutablePointer<Int32>, store: (Int, Int64) -> Void
   ) {
-    let keys = k + g * context * headDim
-    let rows = v + g * context * headDim
-    var top = Int32.min
+    let keys = k + g * context * pitch
+    let rows = v + g * context * pitch
+    let m = Int64(scoreMultiplier[h])
+    let s = Int64(scoreShift)
+    // Positions out of reach count as −2^30.
+    var top = Int16.min
     for j in 0..<count {
-      let row = keys + j * headDim
+      let row = keys + j * pitch
       var sum: Int32 = 0
-      for i in 0..<headDim { sum &+= Int32(q[i]) &* Int32(row[i]) }
-      e[j] = sum
-      top = max(top, sum)
+      for i in 0..<headDim { sum &+= (Int32(q[i]) &* Int32(row[i]) &+ 64) >> 7 }
+      scores[j] = Int32(truncatingIfNeeded: Natural.shift(Int64(sum) &* m, s))
+      top = max(top, Natural.sat16(Natural.shift(Int64(scores[j]), 4)))
     }
-    let multiplier = UInt64(expMultiplier[g])
-    let shift = UInt64(expShift[g])
-    let half = (UInt64(1) << shift) >> 1
-    var sum: Int64 = 0
-    for j in 0..<count {
-      let distance = UInt64(Int64(top) &- Int64(e[j]))
-      let u = min((distance &* multiplier &+ half) >> shift, 65536)
-      let weight = ExpTable.weight(Int(u), table)
-      e[j] = weight
-      sum &+= Int64(weight)
-    }
-    let reciprocal = (Int64(1) << 45) / sum
-    for c in 0..<headDim { z[c] = 0 }
-    var first = 0
-    while first < count {
-      // 2^15 · 127 · 256 stays below 2^31.
-      let last = min(first + 256, count)
-      for c in 0..<headDim { partial[c] = 0 }
-      for j in first..<last where e[j] != 0 {
-        let weight = e[j]
-        let row = rows + j * headDim
-        for c in 0..<headDim { partial[c] &+= weight &* Int32(row[c]) }
+    let offset = 32759 - 16 * Int64(top)
+    var total: Int32 = 0
+    FixedTables.powers.withUnsafeBufferPointer { table in
+      guard let table = table.baseAddress else { return }
+      for j in 0..<count {
+        let e = FixedTables.value(Natural.sat16(Int64(scores[j]) &+ offset), table)
+        scores[j] = Int32(e)
+        total &+= Int32(e)
       }
-      for c in 0..<headDim { z[c] &+= Int64(partial[c]) }
-      first = last
     }
-    let (m, s) = (Int64(outMultiplier[g]), Int64(outShift[g]))
+    // Scores far out of range weigh nothing, all of them together.
+    guard total != 0 else {
+      for c in 0..<headDim { store(c, 0) }
+      return
+    }
+    let zeros = Int64(UInt32(bitPattern: total).leadingZeroBitCount)
+    let normal = Int32(truncatingIfNeeded: Int64(total) << (zeros &- 1))
+    let code = Natural.sat16(Natural.shift(Int64(normal), 16))
+    let reciprocal = FixedTables.reciprocals.withUnsafeBufferPointer { table in
+      table.baseAddress.map { Int64(FixedTables.value(code, $0)) } ?? 0
+    }
+    for c in 0..<headDim { sums[c] = 0 }
+    for j in 0..<count {
+      let p = Int64(
+        Natural.sat16(Natural.shift(Int64(scores[j]) &* reciprocal, 31 &- zeros)))
+      guard p != 0 else { continue }
+      let row = rows + j * pitch
+      let weight = Int32(truncatingIfNeeded: p)
+      for c in 0..<headDim { sums[c] &+= (weight &* Int32(row[c]) &+ 64) >> 7 }
+    }
+    let (outM, outS) = (Int64(multiplier), Int64(shift))
     for c in 0..<headDim {
-      store(c, Natural.shift(Natural.shift(z[c] &* reciprocal, 22) &* m, s))
+      store(c, Natural.shift(Int64(Natural.sat16(Int64(sums[c]))) &* outM, outS))
     }
   }
 }

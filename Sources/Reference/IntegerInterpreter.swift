@@ -29,10 +29,10 @@ public struct IntegerInterpreter: Sendable {
 
   private enum Step: Sendable {
     case embedding(ByteSource, vocabulary: Int, multipliers: [Int32], shift: Int, out: Int)
-    case rmsNorm(Int, gamma: [Int32], eps: UInt64, shift: Int, out: Int)
+    case rmsNorm(Int, gamma: [Int32], eps: Int, shift: Int, out: Int)
     case linear(Int, ByteSource, IntegerLinear, out: Int)
     case rope(Int, table: [Int16], headDim: Int, out: Int)
-    case kvWrite(Int, state: StateID, multipliers: [Int32], shifts: [Int32])
+    case kvWrite(Int, state: StateID, offsets: [Int16], multipliers: [Int32], shift: Int)
     case attention(Int, k: StateID, v: StateID, IntegerAttention, out: Int)
     case lut(Int, table: [UInt32], out: Int)
     case mul(Int, Int, multiplier: Int64, shift: Int64, out: Int)
@@ -90,13 +90,6 @@ public struct IntegerInterpreter: Sendable {
       }
       return (constant, data.bytes)
     }
-    func perHead(_ first: Int, _ heads: Int) throws(DiagnosticError) -> ([Int32], [Int32]) {
-      let multipliers = try reading.integers(operation, first, Int32.self, count: heads)
-      let shifts = try reading.integers(operation, first + 1, Int32.self, count: heads)
-      guard multipliers.allSatisfy({ $0 >= 0 }), shifts.allSatisfy({ (0...62).contains($0) })
-      else { throw GraphReading.malformed(operation, "a multiplier or shift is out of range") }
-      return (multipliers, shifts)
-    }
     switch operation.code {
     case .embedding:
       let (constant, bytes) = try weights()
@@ -111,12 +104,12 @@ public struct IntegerInterpreter: Sendable {
         shift: try reading.shift(operation, "shift"), out: out)
     case .rmsNorm:
       let x = try value(0, .int32)
-      guard let eps = operation.int("eps_q"), eps >= 0, eps <= 1 << 62 else {
-        throw GraphReading.malformed(operation, "needs an attribute 'eps_q' in 0 ... 2^62")
+      guard let eps = operation.int("eps_q"), eps >= 0, eps <= 1 << 27 else {
+        throw GraphReading.malformed(operation, "needs an attribute 'eps_q' in 0 ... 2^27")
       }
       return .rmsNorm(
         x, gamma: try reading.integers(operation, 1, Int32.self, count: reading.width(x)),
-        eps: UInt64(eps), shift: try reading.shift(operation, "shift"),
+        eps: eps, shift: try reading.shift(operation, "shift"),
         out: try result(.int8, .int16))
     case .linear:
       let x = try value(0, .int8, .int16)
@@ -163,11 +156,14 @@ public struct IntegerInterpreter: Sendable {
       let x = try value(0, .int16)
       let state = try reading.state(operation, 2)
       let shape = reading.graph[state].type.shape
-      guard shape[0] * shape[2] == reading.width(x) else {
+      let width = reading.width(x)
+      guard width % shape[0] == 0, width / shape[0] <= shape[2] else {
         throw GraphReading.malformed(operation, "the cache does not fit the value")
       }
-      let (multipliers, shifts) = try perHead(3, shape[0])
-      return .kvWrite(x, state: state, multipliers: multipliers, shifts: shifts)
+      return .kvWrite(
+        x, state: state, offsets: try reading.integers(operation, 3, Int16.self, count: width),
+        multipliers: try reading.integers(operation, 4, Int32.self, count: width),
+        shift: try reading.shift(operation, "shift"))
     case .attention:
       let q = try value(0, .int16)
       let (k, v) = (try reading.state(operation, 2), try reading.state(operation, 3))
@@ -176,20 +172,19 @@ public struct IntegerInterpreter: Sendable {
       let headDim = try reading.positive(operation, "head_dim")
       let shape = reading.graph[k].type.shape
       guard heads % kvHeads == 0, heads * headDim == reading.width(q), shape[0] == kvHeads,
-        shape[2] == headDim, headDim <= 256, shape[1] <= 16384,
+        shape[2] >= headDim, headDim <= 256, shape[1] <= 16384,
         reading.graph[v].type.shape == shape
       else { throw GraphReading.malformed(operation, "its heads do not fit the caches") }
-      let (expMultiplier, expShift) = try perHead(4, kvHeads)
-      let (outMultiplier, outShift) = try perHead(6, kvHeads)
-      guard expShift.allSatisfy({ $0 >= 1 }) else {
-        throw GraphReading.malformed(operation, "an exponent's shift must be at least 1")
+      guard let multiplier = operation.int("multiplier"), (1..<1 << 31).contains(multiplier) else {
+        throw GraphReading.malformed(operation, "needs an attribute 'multiplier'")
       }
       return .attention(
         q, k: k, v: v,
         IntegerAttention(
-          heads: heads, kvHeads: kvHeads, headDim: headDim, context: shape[1],
-          expMultiplier: expMultiplier, expShift: expShift, outMultiplier: outMultiplier,
-          outShift: outShift), out: try result(.int8, .int16))
+          heads: heads, kvHeads: kvHeads, headDim: headDim, pitch: shape[2], context: shape[1],
+          scoreMultiplier: try reading.integers(operation, 4, Int32.self, count: heads),
+          scoreShift: try reading.shift(operation, "score_shift"), multiplier: multiplier,
+          shift: try reading.shift(operation, "shift")), out: try result(.int8, .int16))
     case .lut:
       return .lut(
         try value(0, .int16), table: try reading.integers(operation, 1, UInt32.self, count: 512),
@@ -315,13 +310,15 @@ public struct IntegerInterpreter: Sendable {
         let from = int32(x)
         values[out] = make(
           out,
-          int8: {
-            IntegerKernels.rmsNorm8(
-              from, n: n, d: d, gamma: gamma, eps: eps, shift: shift, out: $0)
+          int8: { to in
+            IntegerKernels.rmsNorm(from, n: n, d: d, gamma: gamma, eps: eps, shift: shift) { i, y in
+              to[i] = Natural.sat8(y)
+            }
           },
-          int16: {
-            IntegerKernels.rmsNorm16(
-              from, n: n, d: d, gamma: gamma, eps: eps, shift: shift, out: $0)
+          int16: { to in
+            IntegerKernels.rmsNorm(from, n: n, d: d, gamma: gamma, eps: eps, shift: shift) { i, y in
+              to[i] = Natural.sat16(y)
+            }
           })
         return out
       case .linear(let x, let bytes, let linear, let out):
@@ -356,14 +353,15 @@ public struct IntegerInterpreter: Sendable {
               from, n: n, width: d, headDim: headDim, position: position, table: table, out: $0)
           })
         return out
-      case .kvWrite(let x, let id, let multipliers, let shifts):
+      case .kvWrite(let x, let id, let offsets, let multipliers, let shift):
         let shape = graph[id].type.shape
         let from = int16(x)
         state.tensors[id.index].withUnsafeMutableBufferPointer { cache in
           guard let cache = cache.baseAddress else { return }
           IntegerKernels.kvWrite(
-            from, n: n, kvHeads: shape[0], headDim: shape[2], context: shape[1],
-            position: position, multipliers: multipliers, shifts: shifts, cache: cache)
+            from, n: n, kvHeads: shape[0], headDim: width(x) / shape[0], pitch: shape[2],
+            context: shape[1], position: position, offsets: offsets, multipliers: multipliers,
+            shift: shift, cache: cache)
         }
         return nil
       case .attention(let q, let k, let v, let attention, let out):

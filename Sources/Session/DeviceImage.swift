@@ -89,6 +89,11 @@ final class DeviceImage {
     program.pointee.job_count = UInt32(payloads.count)
     program.pointee.logits = RegionReference(.arena, loaded.manifest.logits.offset).word
     program.pointee.logits_scale = loaded.manifest.logits.scale
+    let position = loaded.manifest.position
+    program.pointee.mask = UInt32(truncatingIfNeeded: position.maskOffset)
+    program.pointee.rotation = UInt32(truncatingIfNeeded: position.rotationOffset)
+    program.pointee.rotation_row_bytes = UInt32(truncatingIfNeeded: position.rotationRowBytes)
+    program.pointee.cache_row_bytes = UInt32(truncatingIfNeeded: position.cacheRowBytes)
     withUnsafeMutableBytes(of: &program.pointee.region_bytes) { raw in
       for (i, size) in sizes.enumerated() {
         raw.storeBytes(of: UInt32(size), toByteOffset: i * 4, as: UInt32.self)

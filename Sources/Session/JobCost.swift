@@ -13,8 +13,17 @@ struct JobCost {
   init(_ program: Program) {
     accelerator = Accelerator.named(program.manifest.npu)
     known = Array(repeating: nil, count: program.manifest.jobs.count)
+    let regions = program.manifest.regions
     memories = MemorySystem(
-      program.manifest.regions.map(\.traits), streamRegion: Region.weights.rawValue,
+      BasePointer.allCases.compactMap { pointer in
+        guard let entry = regions.first(where: { $0.index == pointer.region.rawValue }) else {
+          return nil
+        }
+        return RegionTraits(
+          region: pointer.rawValue, memory: entry.memory, readRate: entry.speed.read,
+          writeRate: max(entry.speed.write, 1e-3), readLatency: entry.speed.readLatency,
+          writeLatency: entry.speed.writeLatency)
+      }, streamRegion: BasePointer.weights.rawValue,
       beatBytes: accelerator.map { Microarchitecture($0).beatBytes } ?? 8)
   }
 
@@ -26,14 +35,5 @@ struct JobCost {
       result.issues, accelerator: accelerator, memories: memories, recordsTrace: true)
     known[job] = timing
     return timing
-  }
-}
-
-extension Manifest.RegionEntry {
-  /// The memory behind the region.
-  fileprivate var traits: RegionTraits {
-    RegionTraits(
-      region: index, memory: memory, readRate: speed.read, writeRate: max(speed.write, 1e-3),
-      readLatency: speed.readLatency, writeLatency: speed.writeLatency)
   }
 }

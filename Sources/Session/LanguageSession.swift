@@ -68,7 +68,7 @@ public final class LanguageSession {
         context, image.program, bases.baseAddress,
         { context, job in
           guard let context, let job, let user = context.pointee.user else { return -1 }
-          return Unmanaged<SimulatedNPU>.fromOpaque(user).takeUnretainedValue().run(job)
+          return Unmanaged<SimulatedNPU>.fromOpaque(user).takeUnretainedValue().run(context, job)
         }, Unmanaged.passUnretained(npu).toOpaque())
     }
     try check(status)

@@ -37,12 +37,13 @@ final class SimulatedNPU {
     }
     var banks: [MemoryBank] = []
     var map = MemoryMap()
-    for region in Region.allCases where region.isSeenByNPU {
+    for region in Region.allCases {
       let bank = MemoryBank(
         name: region.name,
         wrapping: UnsafeMutableRawBufferPointer(
           start: image.bases[region.rawValue], count: image.sizes[region.rawValue]),
-        access: region.isConstant ? .readOnly : .readWrite, initialised: region.isConstant)
+        access: region.isConstant ? .readOnly : .readWrite,
+        initialised: region.isConstant || region == .state)
       map.bind(region: region.rawValue, to: bank)
       banks.append(bank)
     }
@@ -76,14 +77,29 @@ final class SimulatedNPU {
     lastRuns[job].flatMap { cost.timing(of: job, $0) }
   }
 
+  /// Moves the base pointers that follow the position to where the runtime puts them.
+  private func bindPosition(_ context: UnsafePointer<swl_context>) {
+    withUnsafeTemporaryAllocation(
+      of: UnsafeMutablePointer<UInt8>?.self, capacity: BasePointer.allCases.count
+    ) { bases in
+      swl_base_pointers(context, bases.baseAddress)
+      for pointer in [BasePointer.rotation, .cacheRow] {
+        let region = pointer.region.rawValue
+        guard let at = bases[pointer.rawValue], let start = image.bases[region] else { continue }
+        machine.memory.bind(region: pointer.rawValue, to: banks[region], offset: at - start)
+      }
+    }
+  }
+
   /// Runs one job. Returns 0 when it succeeded, as the runtime's callback does.
-  func run(_ job: UnsafePointer<swl_job>) -> Int32 {
+  func run(_ context: UnsafePointer<swl_context>, _ job: UnsafePointer<swl_job>) -> Int32 {
     guard let payload = job.pointee.payload,
       let index = image.payloads.firstIndex(where: { $0.baseAddress == payload })
     else {
       failure = "a job that is not the program's"
       return -1
     }
+    bindPosition(context)
     for range in cpuWrites[index] where range.region < banks.count {
       banks[range.region].noteHostWrite(range.bytes)
     }

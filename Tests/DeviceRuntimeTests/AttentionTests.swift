@@ -10,30 +10,42 @@ import Testing
     var q: [Int16] = []
     var k: [Int8] = []
     var v: [Int8] = []
-    var exp: [(Int32, Int32)] = []
-    var out: [(Int32, Int32)] = []
+    /// Bytes of a cache row beyond the head's channels.
+    var padding = 0
+    var score: (factors: [Int32], shift: Int) = ([], 0)
+    var out: (Int32, Int) = (1, 0)
 
     func run() -> [Int]? {
       var machine = DeviceMachine()
       machine.context = context
       let qRef = machine.put(q, in: DeviceMachine.arena)
-      let kRef = machine.put(k, in: DeviceMachine.state)
-      let vRef = machine.put(v, in: DeviceMachine.state)
-      let factors = [exp.map(\.0), exp.map(\.1), out.map(\.0), out.map(\.1)].map {
-        machine.put($0, in: DeviceMachine.params)
-      }
+      let kRef = machine.put(padded(k), in: DeviceMachine.state)
+      let vRef = machine.put(padded(v), in: DeviceMachine.state)
+      let factors = machine.put(score.factors, in: DeviceMachine.params)
+      let powers = machine.put(Contract.powers, in: DeviceMachine.params)
+      let reciprocals = machine.put(Contract.reciprocals, in: DeviceMachine.params)
       let scratch = machine.reserve(context * 4, in: DeviceMachine.arena)
       let result = machine.reserve(q.count * bits / 8, in: DeviceMachine.arena)
-      let sizes = [n, heads, kvHeads, headDim, context].map { UInt32($0) }
+      let sizes = [n, heads, kvHeads, headDim, headDim + padding, context].map { UInt32($0) }
       let outcome = machine.run(
         step(
           SWL_KERNEL_ATTENTION,
-          sizes + [qRef, kRef, vRef] + factors + [scratch, result, UInt32(bits)]),
+          sizes + [
+            qRef, kRef, vRef, factors, UInt32(score.shift), powers, reciprocals,
+            UInt32(bitPattern: out.0), UInt32(out.1), scratch, result, UInt32(bits),
+          ]),
         n: n, position: position)
       guard outcome.status == SWL_OK else { return nil }
       return bits == 8
         ? machine.read(result, q.count, as: Int8.self).map { Int($0) }
         : machine.read(result, q.count, as: Int16.self).map { Int($0) }
+    }
+
+    /// A cache with its rows padded.
+    private func padded(_ cache: [Int8]) -> [Int8] {
+      stride(from: 0, to: cache.count, by: headDim).flatMap {
+        cache[$0..<$0 + headDim] + [Int8](repeating: 77, count: padding)
+      }
     }
 
     func expected() -> [Int] {
@@ -47,8 +59,8 @@ import Testing
           }
         }
         return Contract.attention(
-          q: Array(q[unit * headDim..<(unit + 1) * headDim]), k: rows(k), v: rows(v), exp: exp[g],
-          out: out[g], bits: bits)
+          q: Array(q[unit * headDim..<(unit + 1) * headDim]), k: rows(k), v: rows(v),
+          score: (score.factors[h], score.shift), out: out, bits: bits)
       }
     }
   }
@@ -67,12 +79,10 @@ import Testing
     c.k = source.values(c.kvHeads * c.context * c.headDim, floor: -127)
     c.v = source.values(c.kvHeads * c.context * c.headDim, floor: -127)
     // Factors that put the weights all over the exponential, and the results around the limits.
-    c.exp = (0..<c.kvHeads).map { _ in
-      (Int32(source.below(1 << 30..<1 << 31)), Int32(source.below(24..<46)))
-    }
-    c.out = (0..<c.kvHeads).map { _ in
-      (Int32(source.below(1 << 30..<1 << 31)), Int32(source.below(36..<62)))
-    }
+    let factors = (0..<c.heads).map { _ in Int32(source.below(1 << 28..<1 << 31)) }
+    c.score = (factors, source.below(24..<46))
+    c.padding = c.headDim < 240 ? source.below(0..<16) : 0
+    if c.bits == 8 { c.out = (Int32(source.below(1 << 30..<1 << 31)), source.below(36..<40)) }
     #expect(c.run() == c.expected())
   }
 
@@ -83,8 +93,7 @@ import Testing
     c.q = source.values(4, extremes: false).map { $0 / 8 }
     c.k = source.values(context * 4, floor: -127)
     c.v = source.values(context * 4, floor: -127)
-    c.exp = [(1 << 30, 36)]
-    c.out = [(Int32.max, 46)]
+    c.score = ([1 << 30], 36)
     #expect(c.run() == c.expected())
   }
 
@@ -95,13 +104,12 @@ import Testing
     c.q = [0, 0]
     c.k = [Int8](repeating: 127, count: 16384 * 2)
     c.v = [Int8](repeating: value, count: 16384 * 2)
-    c.exp = [(Int32.max, 62)]
-    c.out = [(Int32.max, 46)]
+    c.score = ([Int32.max], 62)
     #expect(c.run() == c.expected())
   }
 
   /// The largest difference of scores there is, with the smallest and the largest factor.
-  @Test(arguments: [Int32(1), 31, 62]) func extremeScores(_ shift: Int32) {
+  @Test(arguments: [1, 31, 62]) func extremeScores(_ shift: Int) {
     var c = Case()
     (c.heads, c.headDim, c.context, c.position, c.n) = (1, 256, 3, 1, 1)
     c.q = [Int16](repeating: -32768, count: 256)
@@ -109,23 +117,21 @@ import Testing
       [Int8](repeating: 127, count: 256) + [Int8](repeating: -127, count: 256)
       + [Int8](repeating: 0, count: 256)
     c.v = (0..<768).map { Int8($0 % 255 - 127) }
-    c.exp = [(Int32.max, shift)]
-    c.out = [(1 << 30, 45)]
+    c.score = ([Int32.max], shift)
     #expect(c.run() == c.expected())
   }
 
-  /// Distances that walk through the whole table, one unit a position.
+  /// Distances that walk through the whole table, seven units a step.
   @Test func everyTableEntry() {
     var c = Case()
     (c.heads, c.headDim, c.context) = (1, 2, 2)
     c.position = 1
-    c.exp = [(1 << 30, 30)]
-    c.out = [(Int32.max, 36)]
+    c.score = ([1 << 30], 30)
     var wrong = 0
-    for u in 0..<8192 + 40 {
-      // a_0 = 0 and a_1 = -u: q = (u / 127, u % 127), k_1 = (-127, -1).
-      c.q = [Int16(u / 127), Int16(u % 127)]
-      c.k = [0, 0, -127, -1]
+    for u in stride(from: 0, to: 65534, by: 7) {
+      // a_0 = 0 and a_1 close to -u: q adds up to u, k_1 is -127/128 of the unit.
+      c.q = [Int16(u / 2), Int16(u - u / 2)]
+      c.k = [0, 0, -127, -127]
       c.v = [0, 0, 127, -127]
       if c.run() != c.expected() { wrong += 1 }
     }

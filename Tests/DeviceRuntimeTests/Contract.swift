@@ -27,45 +27,6 @@ enum Contract {
     row.map { Int32(truncatingIfNeeded: rshift(Wide($0) * Wide(multiplier), shift)) }
   }
 
-  static func rmsNorm(row: [Int32], gamma: [Int32], shift: Int, eps: UInt64, bits: Int) -> [Int] {
-    let limit: Wide = (1 << 64) - 1
-    var largest: Wide = 0
-    for x in row { largest = max(largest, abs(Wide(x))) }
-    var length = 0
-    while largest >> Wide(length) != 0 { length += 1 }
-    let p = max(0, length - 24)
-    var sum: Wide = 0
-    for x in row {
-      let small = floorShift(Wide(x), p)
-      sum = min(sum + small * small, limit)
-    }
-    let mean = sum / Wide(row.count)
-    let v = max(1, min(mean + Wide(eps) >> Wide(2 * p), limit))
-    let j = UInt64(v).leadingZeroBitCount / 2
-    let u = v << Wide(2 * j)
-    var root: Wide = 0
-    for bit in (0..<32).reversed() {
-      let next = root + (1 << Wide(bit))
-      if next * next <= u { root = next }
-    }
-    let r = (Wide(1) << 62) / root
-    return zip(row, gamma).map { x, g in
-      let normal = rshift(Wide(x) * r, 40 - j + p)
-      return sat(rshift(normal * Wide(g), shift), bits: bits)
-    }
-  }
-
-  static func rope(_ x0: Int16, _ x1: Int16, cos c: Int16, sin s: Int16) -> (Int, Int) {
-    (
-      sat(rshift(Wide(x0) * Wide(c) - Wide(x1) * Wide(s), 14), bits: 16),
-      sat(rshift(Wide(x0) * Wide(s) + Wide(x1) * Wide(c), 14), bits: 16)
-    )
-  }
-
-  static func kvWrite(_ x: Int16, multiplier: Int32, shift: Int32) -> Int {
-    clamp(rshift(Wide(x) * Wide(multiplier), Int(shift)), -127, 127)
-  }
-
   /// The table E by its formula.
   static let table: [Wide] = (0...256).map { Wide(exp2(15 - Double($0) / 256).rounded()) }
 
@@ -78,17 +39,41 @@ enum Contract {
     return i > 15 ? 0 : rshift(y, i)
   }
 
+  /// A table of 512 words of a function, by the page's formula.
+  static func tableWords(_ function: (Double) -> Double) -> [UInt32] {
+    func base(_ i: Int) -> Int {
+      Int(min(max(function(Double(128 * i - 32768)).rounded(), -32768), 32767))
+    }
+    return (0..<512).map { i in
+      UInt32(UInt16(truncatingIfNeeded: base(i)))
+        | UInt32(UInt16(truncatingIfNeeded: base(i + 1) - base(i))) << 16
+    }
+  }
+
+  static let powers = tableWords { $0 <= -32768 ? 0 : 32700 * exp2(($0 - 32759) / 4096) }
+  static let reciprocals = tableWords { 536_870_912 / max($0, 16384) }
+
   /// One head of one row over the cache rows `k` and `v`.
   static func attention(
-    q: [Int16], k: [[Int8]], v: [[Int8]], exp: (Int32, Int32), out: (Int32, Int32), bits: Int
+    q: [Int16], k: [[Int8]], v: [[Int8]], score: (Int32, Int), out: (Int32, Int), bits: Int
   ) -> [Int] {
-    let scores = k.map { row in zip(q, row).reduce(Wide(0)) { $0 + Wide($1.0) * Wide($1.1) } }
-    let top = scores.reduce(scores[0], max)
-    let e = scores.map { weight(top - $0, multiplier: exp.0, shift: Int(exp.1)) }
-    let r = (Wide(1) << 45) / e.reduce(0, +)
+    let scores = k.map { row in
+      let a = zip(q, row).reduce(Wide(0)) { $0 + rshift(Wide($1.0) * Wide($1.1), 7) }
+      return Wide(Int32(truncatingIfNeeded: rshift(a * Wide(score.0), score.1)))
+    }
+    let top = scores.map { sat(rshift($0, 4), bits: 16) }.reduce(-32768, max)
+    let e = scores.map { s in
+      lut(Int16(sat(s - 16 * Wide(top) + 32759, bits: 16)), powers)
+    }
+    let total = UInt32(e.reduce(0, +))
+    guard total != 0 else { return q.map { _ in 0 } }
+    let zeros = total.leadingZeroBitCount
+    let u = sat(rshift(Wide(total) << Wide(zeros - 1), 16), bits: 16)
+    let r = lut(Int16(u), reciprocals)
+    let p = e.map { sat(rshift(Wide($0) * Wide(r), 31 - zeros), bits: 16) }
     return q.indices.map { c in
-      let z = zip(e, v).reduce(Wide(0)) { $0 + $1.0 * Wide($1.1[c]) }
-      return sat(rshift(rshift(z * r, 22) * Wide(out.0), Int(out.1)), bits: bits)
+      let z = zip(p, v).reduce(Wide(0)) { $0 + rshift(Wide($1.0) * Wide($1.1[c]), 7) }
+      return sat(rshift(Wide(sat(z, bits: 16)) * Wide(out.0), out.1), bits: bits)
     }
   }
 
@@ -97,10 +82,6 @@ enum Contract {
     let base = Wide(Int16(truncatingIfNeeded: entry))
     let slope = Wide(Int16(truncatingIfNeeded: entry >> 16))
     return sat(base + rshift(slope * Wide(x & 127), 7), bits: 16)
-  }
-
-  static func mul(_ a: Int16, _ b: Int16, multiplier: UInt32, shift: Int, bits: Int) -> Int {
-    sat(rshift(Wide(a) * Wide(b) * Wide(multiplier), shift), bits: bits)
   }
 
   /// Sampling with a temperature, the random number given.

@@ -84,6 +84,7 @@ struct DeviceMachine {
       UnsafePointer<UnsafeMutablePointer<UInt8>?>
     ) -> R
   ) -> R {
+    let mask = reserve(context * 4, in: Self.state) & 0x1FFF_FFFF
     let memory = regions.map {
       UnsafeMutableRawPointer.allocate(byteCount: max($0.count, 16), alignment: 16)
     }
@@ -111,6 +112,7 @@ struct DeviceMachine {
         program.job_count = UInt32(descriptors.count)
         program.logits = UInt32(Self.arena) << 29
         program.logits_scale = 1
+        program.mask = mask
         program.region_bytes = (sizes[0], sizes[1], sizes[2], sizes[3], sizes[4])
         fill(bases)
         return body(&self, &program, bases)

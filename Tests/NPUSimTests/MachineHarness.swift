@@ -2,21 +2,21 @@ import Testing
 
 @testable import NPUSim
 
-/// A U55-128 with constants in region 0 and an arena in region 1.
+/// A machine, U55-128 unless told otherwise, with constants in region 0 and an arena in region 1.
 struct MachineHarness {
   let arena: MemoryBank
   var machine: Machine
 
   init(
     constants: [UInt8] = [], arena: MemoryBank = MemoryBank(name: "arena", count: 1 << 16),
-    options: RunOptions = RunOptions()
+    options: RunOptions = RunOptions(), hardware: Hardware? = .u55(macs: 128)
   ) throws {
     self.arena = arena
     var map = MemoryMap()
     map.bind(region: 0, to: MemoryBank(name: "constants", constant: constants))
     map.bind(region: 1, to: arena)
     machine = Machine(
-      hardware: try #require(Hardware.u55(macs: 128)), memory: map, options: options)
+      hardware: try #require(hardware), memory: map, options: options)
   }
 
   /// The fault that a stream ends with.

@@ -99,6 +99,12 @@ struct StreamBuilder {
     word(UInt32(truncatingIfNeeded: value))
   }
 
+  /// Replaces the parameter of the two-word command written last.
+  mutating func patchParameter(_ parameter: Int) {
+    bytes[bytes.count - 6] = UInt8(truncatingIfNeeded: parameter)
+    bytes[bytes.count - 5] = UInt8(truncatingIfNeeded: parameter >> 8)
+  }
+
   mutating func setScale(_ opcode: Int, multiplier: UInt32, shift: Int) {
     word(UInt32(opcode) | 0x4000 | UInt32(shift) << 16)
     word(multiplier)

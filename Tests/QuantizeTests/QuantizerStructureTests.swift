@@ -52,10 +52,10 @@ import Testing
           #expect(types.map(\.element) == [.int16, .int32, .int16])
           #expect(types[0].quant == result?.quant)
         case .kvWrite:
-          #expect(types.map(\.element) == [.int16, .int32, .int8, .int32, .int32])
+          #expect(types.map(\.element) == [.int16, .int32, .int8, .int16, .int32])
         case .attention:
           #expect(
-            types.map(\.element) == [.int16, .int32, .int8, .int8, .int32, .int32, .int32, .int32])
+            types.map(\.element) == [.int16, .int32, .int8, .int8, .int32])
           #expect(result?.element == recipe.activations)
         case .lut:
           #expect(types.map(\.element) == [.int16, .uint32])

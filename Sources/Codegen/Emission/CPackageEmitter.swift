@@ -156,6 +156,10 @@ struct CPackageEmitter {
         \(manifest.jobs.count)u,
         0x\(String(RegionReference(.arena, manifest.logits.offset).word, radix: 16))u,
         \(hexFloat(manifest.logits.scale)),
+        \(manifest.position.maskOffset)u,
+        \(manifest.position.rotationOffset)u,
+        \(manifest.position.rotationRowBytes)u,
+        \(manifest.position.cacheRowBytes)u,
         {\(sizes)},
         \(manifest.model.bos ?? -1),
         \(manifest.model.eos ?? -1)

@@ -5,56 +5,50 @@ import Tiling
 struct BufferPlan {
   /// The byte offset of each value that has a buffer.
   private(set) var offsets: [ValueID: Int] = [:]
-  /// The byte offset of the scratch of a step, for steps that need one.
+  /// The byte offset of an operation's scratch, by its place in the order, where it needs one.
   private(set) var scratch: [Int: Int] = [:]
   /// The arena's size.
   private(set) var bytes = 0
   /// The largest sum of live buffers: no arena can be smaller.
   private(set) var lowerBound = 0
 
-  /// Plans the arena of `function` run as `steps`. `scratchBytes` says how much scratch an operation
-  /// needs while it runs.
-  init(
-    function: Function, steps: [ScheduledStep], scratchBytes: (Operation) -> Int
-  ) {
+  /// Plans the arena of `function`, its operations run in `order`. `scratchBytes` says how much scratch
+  /// an operation needs while it runs.
+  init(function: Function, order: [Int], scratchBytes: (Operation) -> Int) {
     var lastUse: [ValueID: Int] = [:]
-    for (time, step) in steps.enumerated() {
-      for index in step.operations {
-        for case .value(let id) in function.operations[index].operands { lastUse[id] = time }
-      }
+    for (time, index) in order.enumerated() {
+      for case .value(let id) in function.operations[index].operands { lastUse[id] = time }
     }
     // The results stay until the caller has read them.
-    for id in function.results { lastUse[id] = steps.count }
+    for id in function.results { lastUse[id] = order.count }
 
     var bufferOf: [ValueID: Int] = [:]
     var buffers: [(bytes: Int, first: Int, last: Int)] = []
     var scratchBuffer: [Int: Int] = [:]
-    for (time, step) in steps.enumerated() {
-      for index in step.operations {
-        let operation = function.operations[index]
-        for result in operation.results {
-          let bytes = function[result].type.byteCount
-          let last = max(lastUse[result] ?? time, time)
-          if operation.code.mayRunInPlace,
-            let donor = operation.operands.lazy.compactMap({ operand -> Int? in
-              guard case .value(let id) = operand, lastUse[id] == time,
-                function[id].type.byteCount == bytes
-              else { return nil }
-              return bufferOf[id]
-            }).first
-          {
-            bufferOf[result] = donor
-            buffers[donor].last = max(buffers[donor].last, last)
-          } else {
-            bufferOf[result] = buffers.count
-            buffers.append((bytes, time, last))
-          }
+    for (time, index) in order.enumerated() {
+      let operation = function.operations[index]
+      for result in operation.results {
+        let bytes = function[result].type.byteCount
+        let last = max(lastUse[result] ?? time, time)
+        if operation.code.mayRunInPlace,
+          let donor = operation.operands.lazy.compactMap({ operand -> Int? in
+            guard case .value(let id) = operand, lastUse[id] == time,
+              function[id].type.byteCount == bytes
+            else { return nil }
+            return bufferOf[id]
+          }).first
+        {
+          bufferOf[result] = donor
+          buffers[donor].last = max(buffers[donor].last, last)
+        } else {
+          bufferOf[result] = buffers.count
+          buffers.append((bytes, time, last))
         }
-        let need = scratchBytes(operation)
-        if need > 0 {
-          scratchBuffer[time] = buffers.count
-          buffers.append((need, time, time))
-        }
+      }
+      let need = scratchBytes(operation)
+      if need > 0 {
+        scratchBuffer[time] = buffers.count
+        buffers.append((need, time, time))
       }
     }
     let plan = ArenaAllocator.plan(
@@ -69,7 +63,7 @@ struct BufferPlan {
 }
 
 extension OpCode {
-  /// Whether the runtime's kernel may write its result over an operand of the same size.
+  /// Whether the result may take the place of an operand of the same size.
   fileprivate var mayRunInPlace: Bool {
     switch self {
     case .rope, .lut, .mul, .add: true

@@ -11,19 +11,11 @@ struct KernelLowering {
   /// The byte offset of each state in the state region.
   let stateOffsets: [StateID: Int]
 
-  /// The scratch a kernel needs while it runs: attention keeps one number per position.
-  static func scratchBytes(_ operation: Operation, in graph: Graph) -> Int {
-    guard operation.code == .attention, operation.operands.count > 2,
-      case .state(let cache) = operation.operands[2]
-    else { return 0 }
-    return graph[cache].type.shape[1] * 4
-  }
-
-  /// The step of `operation`, run at `time` (its index in the schedule).
+  /// The step of `operation`, run at `time` (its place in the execution order).
   func step(
-    _ operation: Operation, time: Int, params: inout ParamsBuilder
+    _ operation: Operation, time: Int, params: inout ParamsBuilder, tables: inout ParamsBuilder
   ) throws(DiagnosticError) -> Step {
-    let reader = OperandReader(lowering: self, operation: operation)
+    let reader = KernelOperands(lowering: self, operation: operation)
     switch operation.code {
     case .embedding:
       let table = try reader.constantType(1)
@@ -32,40 +24,8 @@ struct KernelLowering {
         .embedding,
         [
           UInt32(out.shape[0]), UInt32(out.shape[1]), UInt32(table.shape[0]),
-          try reader.constant(1, &params), try reader.constant(2, &params),
+          try reader.constant(1, &tables), try reader.constant(2, &tables),
           try reader.attribute("shift"), try reader.result(),
-        ])
-    case .rmsNorm:
-      let out = try reader.resultType()
-      let eps = try reader.wideAttribute("eps_q")
-      return Step(
-        .rmsNorm,
-        [
-          UInt32(out.shape[0]), UInt32(out.shape[1]), try reader.value(0),
-          try reader.constant(1, &params), try reader.attribute("shift"),
-          UInt32(truncatingIfNeeded: eps), UInt32(truncatingIfNeeded: eps >> 32),
-          try reader.result(), try reader.resultBits(),
-        ])
-    case .rope:
-      let out = try reader.resultType()
-      let table = try reader.constantType(2)
-      let headDim = table.shape[1]
-      return Step(
-        .rope,
-        [
-          UInt32(out.shape[0]), UInt32(out.shape[1] / headDim), UInt32(headDim),
-          UInt32(table.shape[0]), try reader.value(0), try reader.constant(2, &params),
-          try reader.result(),
-        ])
-    case .kvWrite:
-      let cache = try reader.stateType(2)
-      let x = try reader.valueType(0)
-      return Step(
-        .kvWrite,
-        [
-          UInt32(x.shape[0]), UInt32(cache.shape[0]), UInt32(cache.shape[2]),
-          UInt32(cache.shape[1]), try reader.value(0), try reader.constant(3, &params),
-          try reader.constant(4, &params), try reader.state(2),
         ])
     case .attention:
       let cache = try reader.stateType(2)
@@ -73,38 +33,21 @@ struct KernelLowering {
       guard let scratch = plan.scratch[time] else {
         throw reader.malformed("has no scratch buffer")
       }
+      let heads = try reader.attribute("heads")
       return Step(
         .attention,
         [
-          UInt32(out.shape[0]), UInt32(out.shape[1] / cache.shape[2]), UInt32(cache.shape[0]),
+          UInt32(out.shape[0]), heads, UInt32(cache.shape[0]), try reader.attribute("head_dim"),
           UInt32(cache.shape[2]), UInt32(cache.shape[1]), try reader.value(0),
           try reader.state(2), try reader.state(3), try reader.constant(4, &params),
-          try reader.constant(5, &params), try reader.constant(6, &params),
-          try reader.constant(7, &params), RegionReference(.arena, scratch).word,
-          try reader.result(), try reader.resultBits(),
+          try reader.attribute("score_shift"),
+          RegionReference(.params, try params.table(FixedTables.powers).offset).word,
+          RegionReference(.params, try params.table(FixedTables.reciprocals).offset).word,
+          try reader.attribute("multiplier"), try reader.attribute("shift"),
+          RegionReference(.arena, scratch).word, try reader.result(), try reader.resultBits(),
         ])
-    case .lut:
-      return Step(
-        .lut,
-        [
-          UInt32(try reader.resultType().shape.count), try reader.value(0),
-          try reader.constant(1, &params), try reader.result(),
-        ])
-    case .mul:
-      return Step(
-        .mul,
-        [
-          UInt32(try reader.resultType().shape.count), try reader.value(0), try reader.value(1),
-          try reader.attribute("multiplier"), try reader.attribute("shift"), try reader.result(),
-          try reader.resultBits(),
-        ])
-    case .add:
-      return Step(
-        .add,
-        [
-          UInt32(try reader.resultType().shape.count), try reader.value(0), try reader.value(1),
-          try reader.result(),
-        ])
+    case .rmsNorm, .rope, .kvWrite, .lut, .mul, .add:
+      throw reader.malformed("runs on the NPU")
     case .linear, .layerNorm, .silu, .gelu:
       throw DiagnosticError(
         "codegen.unsupported", "\(operation.code.rawValue) has no device kernel in this form",
@@ -116,7 +59,7 @@ struct KernelLowering {
 
 /// Reads one operation's operands and attributes as step parameters, with an error where they are not
 /// what the kernel needs.
-private struct OperandReader {
+private struct KernelOperands {
   let lowering: KernelLowering
   let operation: Operation
 

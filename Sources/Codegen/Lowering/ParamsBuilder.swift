@@ -3,16 +3,34 @@ import ProgramFormat
 import Support
 import TensorCore
 
-/// Collects the constants that CPU kernels read into the params region, each once.
+/// Collects constants into a region, each once.
 struct ParamsBuilder {
+  /// The region they are in.
+  let region: Region
+  /// Where in it the first one may start.
+  let start: Int
   private var offsets: [ConstantID: Int] = [:]
+  private var scalars: [Int32: Int] = [:]
+  private var tables: [[UInt32]: Int] = [:]
   private(set) var pieces: [(offset: Int, bytes: ByteSource)] = []
-  private(set) var bytes = 0
+  /// The end of the last one, counted from the region's first byte.
+  private(set) var bytes: Int
+  /// Where the rotation table lies and how long its rows are.
+  private(set) var rotation: (offset: Int, rowBytes: Int)?
+  /// How long the rows of the caches are.
+  private(set) var cacheRowBytes: Int?
+
+  /// A builder that starts at a byte of a region.
+  init(region: Region, start: Int = 0) {
+    self.region = region
+    self.start = start
+    bytes = start
+  }
 
   /// The place of a constant, added at the next multiple of 16 when it is new.
   mutating func place(_ id: ConstantID, of graph: Graph) throws(DiagnosticError) -> RegionReference
   {
-    if let offset = offsets[id] { return RegionReference(.params, offset) }
+    if let offset = offsets[id] { return RegionReference(region, offset) }
     let constant = graph[id]
     guard let data = constant.data, case .dense(let element) = data.encoding,
       element == constant.type.element, data.bytes.count == constant.type.byteCount
@@ -21,32 +39,100 @@ struct ParamsBuilder {
         "codegen.constant", "has no dense \(constant.type.element.rawValue) data",
         at: SourceLocation(element: constant.name))
     }
-    let offset = (bytes + 15) / 16 * 16
-    guard offset + data.bytes.count <= Region.byteLimit else {
-      throw DiagnosticError(
-        "codegen.params-too-large",
-        "the tables the CPU reads exceed \(Region.byteLimit) bytes",
-        at: SourceLocation(element: constant.name))
-    }
+    let offset = try append(data.bytes, constant.name)
     offsets[id] = offset
-    pieces.append((offset, data.bytes))
-    bytes = offset + data.bytes.count
-    return RegionReference(.params, offset)
+    return RegionReference(region, offset)
   }
 
-  /// The region's content.
+  /// The place of a table whose rows base pointers may point at: rows start at multiples of 16 bytes.
+  mutating func placeRotation(
+    _ id: ConstantID, of graph: Graph
+  ) throws(DiagnosticError) -> (offset: Int, rowBytes: Int) {
+    let type = graph[id].type
+    let width = type.shape.rank == 2 ? type.shape[1] * type.element.byteCount : 0
+    let pitch = (width + 15) / 16 * 16
+    if pitch == width {
+      let place = try place(id, of: graph)
+      rotation = (place.offset, pitch)
+    } else if offsets[id] == nil {
+      guard let data = graph[id].data, data.bytes.count == type.byteCount, width > 0 else {
+        throw DiagnosticError(
+          "codegen.constant", "has no rows", at: SourceLocation(element: graph[id].name))
+      }
+      let padded = data.bytes.withBytes { raw in
+        stride(from: 0, to: raw.count, by: width).flatMap {
+          Array(raw[$0..<$0 + width]) + [UInt8](repeating: 0, count: pitch - width)
+        }
+      }
+      let offset = try append(ByteSource(padded), graph[id].name)
+      offsets[id] = offset
+      rotation = (offset, pitch)
+    }
+    guard let rotation, rotation.offset == offsets[id], rotation.rowBytes == pitch else {
+      throw DiagnosticError(
+        "codegen.rotation", "all layers must turn by one table",
+        at: SourceLocation(element: graph[id].name))
+    }
+    return rotation
+  }
+
+  /// One int32 that the NPU reads as an operand.
+  mutating func scalar(_ value: Int32) throws(DiagnosticError) -> NPUTensor {
+    if let known = scalars[value] { return NPUTensor(.params, known, .int32, 1, 1, 1) }
+    let bytes = withUnsafeBytes(of: value.littleEndian) { Array($0) }
+    let offset = try append(ByteSource(bytes), "\(value)")
+    scalars[value] = offset
+    return NPUTensor(.params, offset, .int32, 1, 1, 1)
+  }
+
+  /// A look-up table of 512 words.
+  mutating func table(_ words: [UInt32]) throws(DiagnosticError) -> NPUTensor {
+    var offset = tables[words]
+    if offset == nil {
+      let bytes = words.map(\.littleEndian).withUnsafeBytes { Array($0) }
+      offset = try append(ByteSource(bytes), "table")
+      tables[words] = offset
+    }
+    return NPUTensor(.params, offset ?? 0, .int32, 1, 1, words.count)
+  }
+
+  /// Notes how long a cache's rows are; all caches have the same.
+  mutating func noteCacheRow(bytes: Int) throws(DiagnosticError) {
+    guard cacheRowBytes == nil || cacheRowBytes == bytes, bytes % 16 == 0 else {
+      throw DiagnosticError(
+        "codegen.cache", "caches need rows of one length, a multiple of 16 bytes")
+    }
+    cacheRowBytes = bytes
+  }
+
+  private mutating func append(
+    _ source: ByteSource, _ name: String
+  ) throws(DiagnosticError) -> Int {
+    let offset = (bytes + 15) / 16 * 16
+    guard offset + source.count <= Region.byteLimit else {
+      throw DiagnosticError(
+        "codegen.params-too-large",
+        "the \(region.name) exceed the \(Region.byteLimit) bytes a program can address",
+        at: SourceLocation(element: name), wayOut: "a smaller model")
+    }
+    pieces.append((offset, source))
+    bytes = offset + source.count
+    return offset
+  }
+
+  /// The content from `start` on.
   func content() -> [UInt8] {
-    [UInt8](unsafeUninitializedCapacity: max(bytes, 1)) { buffer, count in
+    [UInt8](unsafeUninitializedCapacity: max(bytes - start, 1)) { buffer, count in
       buffer.initialize(repeating: 0)
       for piece in pieces {
         piece.bytes.withBytes { raw in
           UnsafeMutableRawBufferPointer(buffer).baseAddress.map {
-            ($0 + piece.offset).copyMemory(
+            ($0 + piece.offset - start).copyMemory(
               from: raw.baseAddress ?? UnsafeRawPointer($0), byteCount: raw.count)
           }
         }
       }
-      count = bytes
+      count = bytes - start
     }
   }
 }

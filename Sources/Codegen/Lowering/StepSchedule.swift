@@ -1,10 +1,10 @@
 import GraphIR
 
-/// What one step of a function runs: a group of linear layers as one NPU job, or one CPU kernel.
+/// What one step of a function runs: operations as one NPU job, or one CPU kernel.
 enum ScheduledStep: Equatable {
-  /// Indices of `linear` operations, in execution order.
+  /// Indices of operations, in execution order.
   case job([Int])
-  /// The index of any other operation.
+  /// The index of an operation that a kernel of the runtime computes.
   case kernel(Int)
 
   /// The operations of the step.
@@ -18,36 +18,52 @@ enum ScheduledStep: Equatable {
 
 /// Puts a function's operations into steps.
 ///
-/// Every hop between CPU and NPU costs an interrupt and a wake-up, so a linear layer is pulled
-/// forward into an earlier layer's job as soon as its inputs exist: query, key and value make one job
-/// even though rotations stand between them in the graph. Linear layers touch no state, so moving
-/// them forward is always sound.
+/// Every hop between CPU and NPU costs an interrupt and a wake-up, so an operation of the NPU is pulled
+/// forward into the running job as soon as its inputs exist. Operations on the same state keep their
+/// order.
 enum StepSchedule {
   /// The steps of `function`, covering each operation once, every input defined before its use.
   static func steps(of function: Function) -> [ScheduledStep] {
     var defined = Set(function.inputs)
     var done = Set<Int>()
     var steps: [ScheduledStep] = []
-    func isReady(_ operation: Operation) -> Bool {
-      operation.operands.allSatisfy {
-        if case .value(let id) = $0 { return defined.contains(id) }
-        return true
+    func states(_ index: Int) -> [StateID] {
+      function.operations[index].operands.compactMap {
+        if case .state(let id) = $0 { return id }
+        return nil
       }
     }
-    for (index, operation) in function.operations.enumerated() where !done.contains(index) {
-      guard operation.code == .linear else {
+    func isReady(_ index: Int) -> Bool {
+      let operation = function.operations[index]
+      guard
+        operation.operands.allSatisfy({
+          if case .value(let id) = $0 { return defined.contains(id) }
+          return true
+        })
+      else { return false }
+      let own = states(index)
+      return own.isEmpty
+        || !(0..<index).contains { earlier in
+          !done.contains(earlier) && states(earlier).contains(where: own.contains)
+        }
+    }
+    for index in function.operations.indices where !done.contains(index) {
+      guard OperationLowering.runsOnNPU(function.operations[index], of: function) else {
         steps.append(.kernel(index))
         done.insert(index)
-        defined.formUnion(operation.results)
+        defined.formUnion(function.operations[index].results)
         continue
       }
-      let group = function.operations.indices.filter {
-        $0 >= index && !done.contains($0) && function.operations[$0].code == .linear
-          && isReady(function.operations[$0])
+      var group: [Int] = []
+      for next in function.operations.indices[index...]
+      where !done.contains(next)
+        && OperationLowering.runsOnNPU(function.operations[next], of: function) && isReady(next)
+      {
+        group.append(next)
+        done.insert(next)
+        defined.formUnion(function.operations[next].results)
       }
       steps.append(.job(group))
-      done.formUnion(group)
-      for member in group { defined.formUnion(function.operations[member].results) }
     }
     return steps
   }

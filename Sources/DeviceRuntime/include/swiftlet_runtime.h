@@ -14,23 +14,35 @@ extern "C" {
 #endif
 
 /// Version of the step encoding below. A program of another version is refused.
-#define SWL_ABI_VERSION 1u
+#define SWL_ABI_VERSION 2u
 
-/// Memory regions. The numbers are the NPU's base-pointer indices; region 4 is never given to the NPU.
+/// Memory regions. The numbers are the NPU's base-pointer indices.
 enum swl_region {
-  SWL_REGION_WEIGHTS = 0, ///< Encoded weight and scale streams, read-only (flash or MRAM).
+  SWL_REGION_WEIGHTS = 0, ///< Encoded weight and scale streams, the embedding table: read-only (flash or MRAM).
   SWL_REGION_ARENA = 1,   ///< Activations of one step list (SRAM).
   SWL_REGION_STAGING = 2, ///< Weight slices fetched by the NPU's DMA (SRAM).
-  SWL_REGION_STATE = 3,   ///< KV caches; kept from token to token.
-  SWL_REGION_PARAMS = 4,  ///< Embedding table, norm weights, look-up tables: read by the CPU, read-only.
+  SWL_REGION_STATE = 3,   ///< KV caches and the score mask; kept from token to token.
+  SWL_REGION_PARAMS = 4,  ///< Norm weights, look-up and rotation tables: small, read often, read-only.
   SWL_REGION_COUNT = 5
 };
+
+/// Base pointers of a job beyond the regions' own.
+enum swl_base {
+  SWL_BASE_ROTATION = 5,  ///< The rotation table's row of the position.
+  SWL_BASE_CACHE_ROW = 6, ///< As many cache rows into the state region as there are tokens.
+  SWL_BASE_COUNT = 7
+};
+
+/// What the score mask holds for a position without a token.
+#define SWL_MASKED (-(INT32_C(1) << 30))
 
 /// A place in a region: bits 31..29 the region, bits 28..0 the byte offset.
 typedef uint32_t swl_ref;
 
 /// The region of a reference.
 #define SWL_REF_REGION(ref) ((uint32_t)(ref) >> 29)
+/// A reference from its parts.
+#define SWL_MAKE_REF(region, offset) ((uint32_t)(region) << 29 | (uint32_t)(offset))
 /// The byte offset of a reference.
 #define SWL_REF_OFFSET(ref) ((uint32_t)(ref)&0x1FFFFFFFu)
 
@@ -40,15 +52,9 @@ typedef uint32_t swl_ref;
 enum swl_kernel {
   SWL_KERNEL_NPU_JOB = 1,   ///< job index
   SWL_KERNEL_EMBEDDING = 2, ///< n, d, vocabulary, table ref (int8), multiplier ref (int32), shift, out ref (int32)
-  SWL_KERNEL_RMS_NORM = 3,  ///< n, d, x ref (int32), gamma ref (int32), shift, eps low word, eps high word, out ref, bits
-  SWL_KERNEL_ROPE = 4,      ///< n, heads, head_dim, context, x ref (int16), table ref (int16), out ref (int16, may be x)
-  SWL_KERNEL_KV_WRITE = 5,  ///< n, kv_heads, head_dim, context, x ref (int16), multiplier ref, shift ref, cache ref (int8)
-  SWL_KERNEL_ATTENTION = 6, ///< n, heads, kv_heads, head_dim, context, q ref (int16), k cache ref, v cache ref,
-                            ///< exp multiplier ref, exp shift ref, out multiplier ref, out shift ref (int32 each),
-                            ///< scratch ref (context int32), out ref, bits
-  SWL_KERNEL_LUT = 7,       ///< count, x ref (int16), table ref (uint32 x 512), out ref (int16, may be x)
-  SWL_KERNEL_MUL = 8,       ///< count, a ref (int16), b ref (int16), multiplier, shift, out ref, bits (out may be a or b)
-  SWL_KERNEL_ADD = 9        ///< count, a ref (int32), b ref (int32), out ref (int32, may be a or b)
+  SWL_KERNEL_ATTENTION = 3  ///< n, heads, kv_heads, head_dim, pitch, context, q ref (int16), k cache ref, v cache ref,
+                            ///< score multiplier ref (int32), score shift, powers ref, reciprocals ref (uint32 x 512),
+                            ///< multiplier, shift, scratch ref (context int32), out ref, bits
 };
 
 /// One NPU job: a driver payload (COP1), 16-byte aligned.
@@ -75,6 +81,10 @@ typedef struct swl_program {
   uint32_t job_count;
   swl_ref logits;                 ///< int16 [vocabulary], valid after decode
   float logits_scale;             ///< real value of one logit step
+  uint32_t mask;                  ///< offset of the score mask in the state region: int32 [context]
+  uint32_t rotation;              ///< offset of the rotation table in the params region
+  uint32_t rotation_row_bytes;    ///< a multiple of 16
+  uint32_t cache_row_bytes;       ///< a multiple of 16
   uint32_t region_bytes[SWL_REGION_COUNT];
   int32_t bos;                    ///< id put before a prompt, or -1
   int32_t eos;                    ///< id that ends a text, or -1
@@ -93,8 +103,8 @@ typedef enum swl_status {
 
 struct swl_context;
 
-/// Runs one NPU job to its end. Returns 0 when it succeeded. The base pointers of regions 0..3 are
-/// `context->base[0..3]`.
+/// Runs one NPU job to its end. Returns 0 when it succeeded. `swl_base_pointers` tells the base pointers;
+/// the NPU writes arena, staging and state.
 typedef int (*swl_npu_run)(struct swl_context *context, const swl_job *job);
 
 /// A running model.
@@ -106,6 +116,9 @@ typedef struct swl_context {
   void *user;                      ///< free for the callback
   uint32_t last_step;              ///< word index of the step that ran last, for error reports
 } swl_context;
+
+/// The base pointers of a job at the context's position.
+void swl_base_pointers(const swl_context *context, uint8_t *base[SWL_BASE_COUNT]);
 
 /// Checks every step of the program against the region sizes, so that later calls cannot read or
 /// write outside. Call once for a program that does not come from your own flash image.

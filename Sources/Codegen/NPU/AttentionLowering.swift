@@ -1,0 +1,142 @@
+import EthosUISA
+import ProgramFormat
+import Support
+import TensorCore
+
+/// What `attention` of one row keeps between its operations.
+struct AttentionScratch {
+  let heads: Int
+  let kvHeads: Int
+  let context: Int
+  let headDim: Int
+
+  /// Products of one pass, at most, unless one head has more.
+  private static let passBytes = 64 << 10
+
+  /// Cache heads that are worked on together.
+  var together: Int {
+    let one = context * headDim * 2
+    return (1...max(kvHeads, 1)).last { kvHeads % $0 == 0 && $0 * one <= Self.passBytes } ?? 1
+  }
+
+  /// Widened cache rows and products of a pass; scores twice; nine numbers for each head.
+  var bytes: Int {
+    func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
+    let pass = together * context * headDim
+    return 2 * padded(pass * 2) + padded(heads * context * 4)
+      + padded(heads * context * 2) + padded(heads * headDim * 2) + 9 * padded(heads * 4)
+  }
+}
+
+extension OperationLowering {
+  /// `attention` of one row (`Docs/Numerics.md`): products and sums of the scores over all positions of
+  /// the context, a mask over those without a token, softmax, products and sums of the values.
+  func lowerAttention(
+    _ reader: OperandReader, _ params: inout ParamsBuilder, _ body: inout KernelSequence
+  ) throws(DiagnosticError) {
+    let q = try reader.value(0)
+    let (keys, values) = (try reader.state(2), try reader.state(3))
+    let heads = try reader.attribute("heads")
+    let headDim = try reader.attribute("head_dim")
+    let (kvHeads, context) = (keys.shape.height, keys.shape.width)
+    let group = heads / kvHeads
+    let layout = AttentionScratch(
+      heads: heads, kvHeads: kvHeads, context: context, headDim: headDim)
+    let together = layout.together
+    let widened = body.map(.int16, together, context, headDim)
+    let products = body.map(.int16, together, context, headDim)
+    let scores = body.map(.int32, 1, heads, context)
+    let weights = body.map(.int16, 1, heads, context)
+    /// The rows of cache heads `first ..< first + together`, as 16-bit numbers.
+    func widen(_ cache: NPUTensor, _ first: Int) {
+      let pitch = cache.shape.depth
+      body.elementwise(
+        .add,
+        cache.viewed(
+          together, context, headDim, strideY: context * pitch, strideX: pitch,
+          from: first * context * pitch), .constant(0), widened)
+    }
+    // The head of each cache head's group, in a map of one row for each head.
+    func ofGroup(
+      _ map: NPUTensor, _ first: Int, _ member: Int, _ width: Int, _ depth: Int, _ row: Int
+    )
+      -> NPUTensor
+    {
+      map.viewed(
+        together, width, depth, strideY: group * row, from: (first * group + member) * row)
+    }
+    for first in stride(from: 0, to: kvHeads, by: together) {
+      widen(keys, first)
+      for member in 0..<group {
+        body.elementwise(
+          .mul, widened, .tensor(ofGroup(q, first, member, 1, headDim, headDim)), products,
+          shift: 7)
+        body.pool(.channelSum, products, ofGroup(scores, first, member, context, 1, context))
+      }
+    }
+    body.elementwise(
+      .mul, scores,
+      .tensor(try reader.constant(4, &params).viewed(1, heads, 1)), scores,
+      shift: try reader.attribute("score_shift"))
+    let mask = NPUTensor(.state, state.mask, .int32, 1, 1, context)
+    body.elementwise(.min, scores, .tensor(mask), scores)
+    try lowerSoftmax(scores: scores, weights: weights, &params, &body)
+
+    let result = try reader.result()
+    let multiplier = UInt32(try reader.attribute("multiplier"))
+    let shift = try reader.attribute("shift")
+    let isDirect = result.element == .int16 && multiplier == 1 && shift == 0
+    let sums = isDirect ? result : body.map(.int16, 1, 1, heads * headDim)
+    for first in stride(from: 0, to: kvHeads, by: together) {
+      widen(values, first)
+      for member in 0..<group {
+        body.elementwise(
+          .mul, widened, .tensor(ofGroup(weights, first, member, context, 1, context)), products,
+          shift: 7)
+        body.pool(.rowSum, products, ofGroup(sums, first, member, 1, headDim, headDim))
+      }
+    }
+    if !isDirect {
+      body.elementwise(
+        .mul, sums, .constant(1), result.viewed(1, 1, heads * headDim), multiplier: multiplier,
+        shift: shift)
+    }
+  }
+
+  /// Scores (int32, [heads, positions]) to weights that add up to 2^15 (int16).
+  private func lowerSoftmax(
+    scores: NPUTensor, weights: NPUTensor, _ params: inout ParamsBuilder,
+    _ body: inout KernelSequence
+  ) throws(DiagnosticError) {
+    let (heads, context) = (scores.shape.width, scores.shape.depth)
+    func scalar(_ value: Int32) throws(DiagnosticError) -> NPUKernel.Second {
+      .tensor(try params.scalar(value))
+    }
+    let top = body.map(.int16, 1, heads, 1)
+    let offset = body.map(.int32, 1, heads, 1)
+    let sum = body.map(.int32, 1, heads, 1)
+    let zeros = body.map(.int32, 1, heads, 1)
+    let shift = body.map(.int32, 1, heads, 1)
+    let normal = body.map(.int32, 1, heads, 1)
+    let reciprocal = body.map(.int16, 1, heads, 1)
+
+    // The largest score, to 16 steps.
+    body.elementwise(.shr, scores, try scalar(4), weights)
+    body.pool(.rowMaximum, weights.viewed(heads, context, 1), top.viewed(heads, 1, 1))
+    body.elementwise(.mul, top, .constant(16), offset)
+    body.elementwise(.sub, offset, try scalar(32759), offset)
+    // Powers of two of the distances, and their sum.
+    body.table(try params.table(FixedTables.powers))
+    body.elementwise(.sub, scores, .tensor(offset), weights, usesTable: true)
+    body.pool(.channelSum, weights, sum)
+    // Its reciprocal: a mantissa from the table and an exponent.
+    body.elementwise(.clz, sum, nil, zeros)
+    body.elementwise(.sub, zeros, try scalar(1), shift)
+    body.elementwise(.shl, sum, .tensor(shift), normal)
+    body.table(try params.table(FixedTables.reciprocals))
+    body.elementwise(.shr, normal, try scalar(16), reciprocal, usesTable: true)
+    body.elementwise(.sub, zeros, try scalar(31), shift, swapped: true)
+    body.elementwise(.mul, weights, .tensor(reciprocal), scores)
+    body.elementwise(.shr, scores, .tensor(shift), weights)
+  }
+}

@@ -1,0 +1,46 @@
+import EthosUISA
+import NPUTiming
+
+extension KernelDescription {
+  /// What the timing of a job's kernel depends on.
+  init(_ kernel: NPUKernel, block: BlockShape, microblock: BlockShape) {
+    let kind: Kind
+    switch kernel.work {
+    case .elementwise(let mode):
+      switch mode {
+      case .mul: kind = .elementwise(.multiply)
+      case .add, .sub: kind = .elementwise(.addOrSubtract)
+      default: kind = .elementwise(kernel.second == nil ? .unary : .binary)
+      }
+    case .rowMaximum: kind = .pooling(reduceSum: false, max: true)
+    case .rowSum: kind = .pooling(reduceSum: false, max: false)
+    case .channelSum: kind = .pooling(reduceSum: true, max: false)
+    }
+    var second: FeatureMapTraffic?
+    if case .tensor(let other)? = kernel.second { second = FeatureMapTraffic(other) }
+    self.init(
+      kind: kind, ifm: FeatureMapTraffic(kernel.ifm), ifm2: second,
+      ofm: FeatureMapTraffic(kernel.ofm), block: BlockSize(block),
+      microblock: BlockSize(microblock))
+    if case .elementwise = kernel.work {
+    } else {
+      kernelHeight = kernel.operation.kernel.height
+      kernelWidth = kernel.operation.kernel.width
+    }
+    usesTable = kernel.usesTable
+  }
+}
+
+extension FeatureMapTraffic {
+  /// The memory accesses of a tensor of a job.
+  init(_ tensor: NPUTensor) {
+    self.init(
+      height: tensor.shape.height, width: tensor.shape.width, depth: tensor.shape.depth,
+      bits: tensor.element.byteCount * 8, region: tensor.base.rawValue)
+  }
+}
+
+extension BlockSize {
+  /// The same extents.
+  init(_ shape: BlockShape) { self.init(shape.height, shape.width, shape.depth) }
+}

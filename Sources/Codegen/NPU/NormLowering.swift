@@ -1,0 +1,70 @@
+import EthosUISA
+import Support
+import TensorCore
+
+/// What `rms_norm` keeps between its operations.
+struct NormScratch {
+  let rows: Int
+  let width: Int
+
+  /// Two maps of the rows, and eight numbers for each row.
+  var bytes: Int { 2 * padded(rows * width * 4) + 8 * padded(rows * 4) }
+
+  private func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
+}
+
+extension OperationLowering {
+  /// `rms_norm` (`Docs/Numerics.md`): the lines there, one operation each.
+  func lowerNorm(
+    _ reader: OperandReader, _ params: inout ParamsBuilder, _ body: inout KernelSequence
+  ) throws(DiagnosticError) {
+    let x = try reader.value(0)
+    let (rows, width) = (x.shape.width, x.shape.depth)
+    let wide = body.map(.int32, 1, rows, width)
+    let small = body.map(.int32, 1, rows, width)
+    func number() -> NPUTensor { body.map(.int32, 1, rows, 1) }
+    let size = number()
+    let p = number()
+    let squares = number()
+    let zeros = number()
+    let f = number()
+    let normal = number()
+    let root = body.map(.int16, 1, rows, 1)
+    let factor = number()
+    func scalar(_ value: Int32) throws(DiagnosticError) -> NPUKernel.Second {
+      .tensor(try params.scalar(value))
+    }
+
+    // How large the row is, in bits, and the row with 22 of them.
+    body.elementwise(.abs, x, nil, wide)
+    body.pool(.channelSum, wide, size)
+    body.elementwise(.clz, size, nil, zeros)
+    body.elementwise(.sub, zeros, try scalar(10), p, swapped: true)
+    body.elementwise(.max, p, try scalar(0), p)
+    body.elementwise(.shr, x, .tensor(p), small)
+    // The sum of squares.
+    body.elementwise(.mul, small, .tensor(small), wide, shift: 16)
+    body.pool(.channelSum, wide, squares)
+    let epsilon = try reader.attribute("eps_q")
+    if epsilon > 0 {
+      body.elementwise(.add, p, .tensor(p), zeros)
+      body.elementwise(.shr, zeros, try scalar(Int32(clamping: epsilon)), zeros, swapped: true)
+      body.elementwise(.add, squares, .tensor(zeros), squares)
+    }
+    // Its inverse root: a mantissa from the table and half the exponent.
+    body.elementwise(.clz, squares, nil, zeros)
+    body.elementwise(.sub, zeros, try scalar(2), zeros)
+    body.elementwise(.shr, zeros, try scalar(1), f)
+    body.elementwise(.shl, squares, .tensor(f), normal)
+    body.elementwise(.shl, normal, .tensor(f), normal)
+    body.table(try params.table(FixedTables.inverseRoots))
+    body.elementwise(.shr, normal, try scalar(16), root, usesTable: true)
+    body.elementwise(.add, root, .constant(0), factor)
+    body.elementwise(.shl, factor, .tensor(f), factor)
+    // The row times it, times gamma.
+    body.elementwise(.mul, small, .tensor(factor), wide, shift: 17)
+    body.elementwise(
+      .mul, wide, .tensor(try reader.constant(1, &params)), try reader.result(),
+      shift: try reader.attribute("shift"))
+  }
+}
