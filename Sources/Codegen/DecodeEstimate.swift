@@ -15,17 +15,7 @@ struct DecodeEstimate {
   /// An estimate in the memories of a plan.
   init(accelerator: Accelerator, regions: [Manifest.RegionEntry]) {
     self.accelerator = accelerator
-    memories = MemorySystem(
-      BasePointer.allCases.compactMap { pointer in
-        guard let entry = regions.first(where: { $0.index == pointer.region.rawValue }) else {
-          return nil
-        }
-        return RegionTraits(
-          region: pointer.rawValue, memory: entry.memory, readRate: entry.speed.read,
-          writeRate: max(entry.speed.write, 1e-3), readLatency: entry.speed.readLatency,
-          writeLatency: entry.speed.writeLatency)
-      }, streamRegion: BasePointer.weights.rawValue,
-      beatBytes: Microarchitecture(accelerator).beatBytes)
+    memories = MemorySystem(regions, accelerator: accelerator)
   }
 
   /// Adds a job.
@@ -35,7 +25,7 @@ struct DecodeEstimate {
 
   /// Adds encoded bytes to the bound.
   mutating func read(_ bytes: Int) {
-    let index = memories.memory(ofRegion: BasePointer.weights.rawValue)
+    let index = memories.memory(ofRegion: Region.weights.rawValue)
     guard memories.memories.indices.contains(index) else { return }
     bound += Int((Double(bytes) / memories.memories[index].bytesPerCycle).rounded(.up))
   }

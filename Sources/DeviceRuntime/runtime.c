@@ -22,7 +22,7 @@ static void run_attention(const swl_context *context, const uint32_t *s) {
   a.q = at(context, s[6]);
   a.k = at(context, s[7]);
   a.v = at(context, s[8]);
-  a.score_multiplier = at(context, s[9]);
+  a.score_multiplier = swl_signed32(s[9]);
   a.score_shift = s[10];
   a.powers = at(context, s[11]);
   a.reciprocals = at(context, s[12]);

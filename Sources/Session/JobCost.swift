@@ -13,18 +13,7 @@ struct JobCost {
   init(_ program: Program) {
     accelerator = Accelerator.named(program.manifest.npu)
     known = Array(repeating: nil, count: program.manifest.jobs.count)
-    let regions = program.manifest.regions
-    memories = MemorySystem(
-      BasePointer.allCases.compactMap { pointer in
-        guard let entry = regions.first(where: { $0.index == pointer.region.rawValue }) else {
-          return nil
-        }
-        return RegionTraits(
-          region: pointer.rawValue, memory: entry.memory, readRate: entry.speed.read,
-          writeRate: max(entry.speed.write, 1e-3), readLatency: entry.speed.readLatency,
-          writeLatency: entry.speed.writeLatency)
-      }, streamRegion: BasePointer.weights.rawValue,
-      beatBytes: accelerator.map { Microarchitecture($0).beatBytes } ?? 8)
+    memories = MemorySystem(program.manifest.regions, accelerator: accelerator)
   }
 
   /// The job's timing, computed from its first run.

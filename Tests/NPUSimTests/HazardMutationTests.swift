@@ -107,6 +107,14 @@ import Testing
     #expect(try outcome(original, .allKernels) == expected, "\(subject.name): late kernels")
     #expect(
       try outcome(original, .nothing, blocks: true) == expected, "\(subject.name): blocks")
+    let transfers = original.events.indices.filter {
+      if case .transfer = original.events[$0] { true } else { false }
+    }
+    for index in stride(from: 0, to: transfers.count, by: max(1, transfers.count / 20)) {
+      #expect(
+        try outcome(original, .event(transfers[index])) == expected,
+        "\(subject.name): late transfer \(index)")
+    }
     #expect(try !flags(subject, subject.stream), "\(subject.name): false alarm")
 
     let all = StreamMutation.all(

@@ -144,7 +144,7 @@ import Testing
     _ q: [Int16], n: Int, position: Int, k: [Int8], v: [Int8], context: Int
   ) -> [Int64] {
     let attention = IntegerAttention(
-      heads: 1, kvHeads: 1, headDim: 2, pitch: 2, context: context, scoreMultiplier: [1 << 20],
+      heads: 1, kvHeads: 1, headDim: 2, pitch: 2, context: context, scoreMultiplier: 1 << 20,
       scoreShift: 20, multiplier: 1, shift: 8)
     var out = [Int64](repeating: 0, count: q.count)
     out.withUnsafeMutableBufferPointer { out in

@@ -50,11 +50,12 @@ extension OperationLowering {
     /// The rows of cache heads `first ..< first + together`, as 16-bit numbers.
     func widen(_ cache: NPUTensor, _ first: Int) {
       let pitch = cache.shape.depth
+      // A product with 1 takes half the time of a sum with 0.
       body.elementwise(
-        .add,
+        .mul,
         cache.viewed(
           together, context, headDim, strideY: context * pitch, strideX: pitch,
-          from: first * context * pitch), .constant(0), widened)
+          from: first * context * pitch), .constant(1), widened)
     }
     // The head of each cache head's group, in a map of one row for each head.
     func ofGroup(
@@ -71,13 +72,12 @@ extension OperationLowering {
         body.elementwise(
           .mul, widened, .tensor(ofGroup(q, first, member, 1, headDim, headDim)), products,
           shift: 7)
-        body.pool(.channelSum, products, ofGroup(scores, first, member, context, 1, context))
+        body.pool(
+          .channelSum, products, ofGroup(scores, first, member, context, 1, context),
+          multiplier: UInt32(try reader.attribute("score_multiplier")),
+          shift: try reader.attribute("score_shift"))
       }
     }
-    body.elementwise(
-      .mul, scores,
-      .tensor(try reader.constant(4, &params).viewed(1, heads, 1)), scores,
-      shift: try reader.attribute("score_shift"))
     let mask = NPUTensor(.state, state.mask, .int32, 1, 1, context)
     body.elementwise(.min, scores, .tensor(mask), scores)
     try lowerSoftmax(scores: scores, weights: weights, &params, &body)

@@ -41,13 +41,13 @@ struct JobEmitter {
   private var builder: StreamBuilder
   private var recent: [Issued] = []
   private var slices = 0
+  /// Words that the events account for.
+  private var counted = 0
   private var table: NPUTensor?
   private var blocks: [NPUKernel.Shape: BlockShape] = [:]
 
   /// The same job as the timing model sees it.
   private(set) var events: [IssueEvent] = []
-  /// Words of the stream that the events account for.
-  private var recordedWords = 0
   /// What each kernel belongs to, in stream order.
   private(set) var provenance: [String] = []
 
@@ -92,18 +92,18 @@ struct JobEmitter {
   /// Ends the job and returns its words. Throws `DiagnosticError` when there are too many.
   mutating func finish(for name: String) throws(DiagnosticError) -> [UInt32] {
     do {
-      return try builder.finish()
+      let words = try builder.finish()
+      events.append(.commands(words: words.count - counted))
+      return words
     } catch {
       throw DiagnosticError("codegen.register", "\(error)", at: SourceLocation(element: name))
     }
   }
 
-  // MARK: Timing
-
-  /// Records an event and the words of the stream up to it.
-  private mutating func record(_ event: IssueEvent) {
-    events.append(.commands(words: builder.words.count - recordedWords))
-    recordedWords = builder.words.count
+  /// Notes what an operation that was just written does, and the words up to it.
+  private mutating func note(_ event: IssueEvent) {
+    events.append(.commands(words: builder.words.count - counted))
+    counted = builder.words.count
     events.append(event)
   }
 
@@ -111,12 +111,12 @@ struct JobEmitter {
 
   private mutating func kernelWait(_ outstanding: Int) throws {
     try builder.opKernelWait(outstanding)
-    record(.kernelWait(outstanding))
+    note(.kernelWait(outstanding))
   }
 
   private mutating func dmaWait() throws {
     try builder.opDMAWait(0)
-    record(.transferWait(0))
+    note(.transferWait(0))
   }
 
   /// How many blocks before `next` may be unfinished when it starts, given all that is in flight.
@@ -163,7 +163,7 @@ struct JobEmitter {
     try builder.setDMA0Dst(ram.tableOffset)
     try builder.setDMA0Len(Self.tableBytes)
     try builder.opDMAStart()
-    record(
+    note(
       .transfer(bytes: Self.tableBytes, source: place.base.rawValue, destination: nil))
     try dmaWait()
     table = place
@@ -304,8 +304,8 @@ struct JobEmitter {
       operation: operation, block: block,
       ifmBlockDepth: rules.ifmBlockDepth(operation, block: block),
       inputs: kernel.inputs.map(\.place), output: kernel.ofm.place)
-    let distance = dependency(of: footprint)
-    try builder.setBlockdep(distance)
+    let dependency = dependency(of: footprint)
+    try builder.setBlockdep(dependency)
     switch kernel.work {
     case .elementwise(let mode): try builder.opElementwise(mode)
     case .rowMaximum: try builder.opPool(.max)
@@ -315,8 +315,8 @@ struct JobEmitter {
     var description = KernelDescription(
       kernel, block: block, microblock: accelerator.microblock)
     description.bufferLayout = layout.ifmEnd << 8 | layout.accumulatorStart
-    description.blockDependency = distance
-    record(.kernel(description))
+    description.blockDependency = dependency
+    note(.kernel(description))
     issued(footprint, name)
   }
 
@@ -366,21 +366,21 @@ struct JobEmitter {
         operation: operation, block: block,
         ifmBlockDepth: rules.ifmBlockDepth(operation, block: block),
         inputs: [linear.input.place], output: output.place)
-      let distance = dependency(of: footprint)
-      try builder.setBlockdep(distance)
+      let dependency = dependency(of: footprint)
+      try builder.setBlockdep(dependency)
       try builder.opConv()
       var description = KernelDescription(
-        kind: .convolution(partKernelFirst: false),
-        ifm: FeatureMapTraffic(linear.input), ofm: FeatureMapTraffic(output),
-        block: BlockSize(block), microblock: BlockSize(accelerator.microblock))
+        kind: .convolution(partKernelFirst: false), ifm: FeatureMapTraffic(linear.input),
+        ofm: FeatureMapTraffic(output), block: BlockSize(block),
+        microblock: BlockSize(accelerator.microblock))
       description.weightBytes = slice.weightBytes
       description.weightRegion = region.rawValue
       description.scaleBytes = slice.scaleBytes
       description.scaleRegion = region.rawValue
       description.usesWideAccumulators = isWide
       description.bufferLayout = linear.block.ifmBankEnd << 8 | linear.block.accumulatorStart
-      description.blockDependency = distance
-      record(.kernel(description))
+      description.blockDependency = dependency
+      note(.kernel(description))
       issued(footprint, linear.name)
     }
   }
@@ -399,7 +399,7 @@ struct JobEmitter {
     try builder.setDMA0Dst(staging)
     try builder.setDMA0Len(slice.bytes)
     try builder.opDMAStart()
-    record(
+    note(
       .transfer(
         bytes: slice.bytes, source: Region.weights.rawValue,
         destination: Region.staging.rawValue))

@@ -22,21 +22,19 @@ extension KernelDescription {
       kind: kind, ifm: FeatureMapTraffic(kernel.ifm), ifm2: second,
       ofm: FeatureMapTraffic(kernel.ofm), block: BlockSize(block),
       microblock: BlockSize(microblock))
-    if case .elementwise = kernel.work {
-    } else {
-      kernelHeight = kernel.operation.kernel.height
-      kernelWidth = kernel.operation.kernel.width
-    }
+    kernelWidth = kernel.operation.kernel.width
     usesTable = kernel.usesTable
+    // The hardware sums 16-bit channels in wide accumulators.
+    if case .channelSum = kernel.work { usesWideAccumulators = kernel.ifm.element == .int16 }
   }
 }
 
 extension FeatureMapTraffic {
-  /// The memory accesses of a tensor of a job.
-  init(_ tensor: NPUTensor) {
+  /// The memory accesses of a job's feature map.
+  init(_ map: NPUTensor) {
     self.init(
-      height: tensor.shape.height, width: tensor.shape.width, depth: tensor.shape.depth,
-      bits: tensor.element.byteCount * 8, region: tensor.base.rawValue)
+      height: map.shape.height, width: map.shape.width, depth: map.shape.depth,
+      bits: map.element.byteCount * 8, region: map.base.rawValue)
   }
 }
 

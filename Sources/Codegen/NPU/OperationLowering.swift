@@ -140,8 +140,13 @@ struct KernelSequence {
   }
 
   /// A pooling.
-  mutating func pool(_ work: NPUKernel.Work, _ from: NPUTensor, _ to: NPUTensor) {
-    commands.append(.kernel(NPUKernel(work: work, ifm: from, ofm: to)))
+  mutating func pool(
+    _ work: NPUKernel.Work, _ from: NPUTensor, _ to: NPUTensor, multiplier: UInt32 = 1,
+    shift: Int = 0
+  ) {
+    commands.append(
+      .kernel(
+        NPUKernel(work: work, ifm: from, ofm: to, multiplier: multiplier, shift: shift)))
   }
 }
 

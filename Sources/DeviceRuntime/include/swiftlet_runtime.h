@@ -53,7 +53,7 @@ enum swl_kernel {
   SWL_KERNEL_NPU_JOB = 1,   ///< job index
   SWL_KERNEL_EMBEDDING = 2, ///< n, d, vocabulary, table ref (int8), multiplier ref (int32), shift, out ref (int32)
   SWL_KERNEL_ATTENTION = 3  ///< n, heads, kv_heads, head_dim, pitch, context, q ref (int16), k cache ref, v cache ref,
-                            ///< score multiplier ref (int32), score shift, powers ref, reciprocals ref (uint32 x 512),
+                            ///< score multiplier, score shift, powers ref, reciprocals ref (uint32 x 512),
                             ///< multiplier, shift, scratch ref (context int32), out ref, bits
 };
 

@@ -41,11 +41,11 @@ static void add_weighted(int32_t *sum, const int8_t *v, int32_t weight, uint32_t
 #endif
 
 /// Scores in 2^-12 powers of two, and the largest of them in 16 of these steps.
-static int32_t score(const swl_attention_args *a, const int16_t *q, const int8_t *k, int32_t factor,
+static int32_t score(const swl_attention_args *a, const int16_t *q, const int8_t *k,
                      uint32_t length) {
   int32_t top = -32768;
   for (uint32_t j = 0; j < length; j++) {
-    int64_t product = (int64_t)dot(q, k + (uint64_t)j * a->pitch, a->head_dim) * factor;
+    int64_t product = (int64_t)dot(q, k + (uint64_t)j * a->pitch, a->head_dim) * a->score_multiplier;
     int32_t s = swl_low32(swl_rshift(product, a->score_shift));
     int32_t coarse = swl_sat16(swl_rshift(s, 4));
     a->scratch[j] = s;
@@ -61,7 +61,7 @@ static void attend(const swl_attention_args *a, const int16_t *q, uint32_t h, ui
                    int32_t *sums) {
   uint64_t cache = (uint64_t)(h / (a->heads / a->kv_heads)) * a->context * a->pitch;
   const int8_t *v = a->v + cache;
-  int64_t offset = 32759 - 16 * (int64_t)score(a, q, a->k + cache, a->score_multiplier[h], length);
+  int64_t offset = 32759 - 16 * (int64_t)score(a, q, a->k + cache, length);
   uint32_t total = 0;
   unsigned zeros = 0;
   int32_t reciprocal;
