@@ -30,7 +30,9 @@ let package = Package(
     module("Support"),
     module("TensorCore", ["Support"]),
     module("GraphIR", ["TensorCore", "Support"]),
-    module("Containers", ["Support", "TensorCore"]),
+    // Verified access to FlatBuffers, over the headers of Debian's libflatbuffers-dev.
+    .target(name: "CTFLite"),
+    module("Containers", ["Support", "TensorCore", "CTFLite"]),
     module("Tokenizers", ["Support"]),
     module("Importers", ["Containers", "GraphIR", "Tokenizers"]),
     module("Reference", ["GraphIR", "TensorCore", "Support"]),
