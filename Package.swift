@@ -49,11 +49,14 @@ let package = Package(
     module(
       "Session",
       ["ProgramFormat", "NPUSim", "NPUTiming", "DeviceRuntime", "Tokenizers", "TargetModel"]),
+    module(
+      "TFLiteRuntime", ["Containers", "TensorCore", "NPUSim", "NPUTiming", "EthosUISA", "Support"]),
     module("Analysis", ["Session", "Reference", "Quantize"]),
     module(
       "Driver",
       [
         "Importers", "Quantize", "Codegen", "Session", "Analysis", "TargetModel", "Tokenizers",
+        "TFLiteRuntime", "Containers", "NPUSim", "TensorCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "swiftlet", dependencies: ["Driver"]),
@@ -66,6 +69,7 @@ let package = Package(
     tests("Codegen", ["Tiling"]),
     tests("NPUSim", ["EthosUISA"]),
     tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]),
+    tests("TFLiteRuntime"),
     tests("Driver"),
     tests("DeviceRuntime", ["Tokenizers"]),
   ],

@@ -26,7 +26,8 @@ import Testing
       return
     }
     #expect(window.strideHeight == 2 && window.strideWidth == 2 && window.padding == .same)
-    let weights = graph.tensors[try #require(graph.operators[0].inputs[1])]
+    let second = try #require(graph.operators[0].inputs[1])
+    let weights = graph.tensors[second]
     #expect(weights.data?.count == weights.byteCount)
     #expect(weights.quantisation?.scales.count == weights.shape[0])
   }
@@ -46,7 +47,8 @@ import Testing
     let graph = model.subgraphs[0]
     let op = try #require(graph.operators.first)
     #expect(op.code == TFLiteOperator.ethosU)
-    let payload = try #require(graph.tensors[try #require(op.inputs[0])].data)
+    let first = try #require(op.inputs[0])
+    let payload = try #require(graph.tensors[first].data)
     #expect(payload.withBytes { $0.starts(with: Array("COP1".utf8)) })
     let plan = try #require(try model.offlineMemoryPlan())
     #expect(plan.offsets[0].count == graph.tensors.count)
@@ -101,10 +103,10 @@ import Testing
           bytes[Int.random(in: 0..<span, using: &rng)] = UInt8.random(in: 0...255, using: &rng)
         }
       }
-      do {
+      do throws(DiagnosticError) {
         let model = try TFLiteModel(ByteSource(bytes), name: "fuzz")
         _ = try model.offlineMemoryPlan()
-      } catch let error as DiagnosticError {
+      } catch {
         refused += 1
         #expect(error.diagnostics.first?.code.hasPrefix("tflite.") == true)
       }
