@@ -7,8 +7,10 @@ TEST_FLAGS = -c release -Xswiftc -enable-testing --scratch-path .build-test
 SWIFTLET = .build/release/swiftlet
 VENV = .venv
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# What the build needs: FlatBuffers' headers. Header files alone, so looked for by name.
+FLATBUFFERS = /usr/include/flatbuffers/flatbuffers.h
 # What the tests run beside our own code: the Arm C compiler, and QEMU's Cortex-M55.
-PACKAGES = gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+PACKAGES = libflatbuffers-dev gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 
 .PHONY: all build demo test setup lint unit-test c-test bench clean help
 
@@ -20,7 +22,7 @@ help:
 	@echo "make build   the swiftlet tool, release"
 	@echo "make bench   the figures of Docs/Benchmarks.md"
 
-build:
+build: $(FLATBUFFERS)
 	$(SWIFT) build -c release --product swiftlet
 
 demo: build
@@ -35,6 +37,10 @@ setup: $(VENV)/.ready
 	  echo "installing$$missing"; \
 	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq $$missing >/dev/null; \
 	fi
+
+$(FLATBUFFERS):
+	$(SUDO) apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq libflatbuffers-dev >/dev/null
 
 $(VENV)/.ready: Tests/Oracles/requirements.txt
 	python3 -m venv $(VENV)
