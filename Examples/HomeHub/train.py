@@ -11,6 +11,7 @@ tokens is not counted, because nobody asks the hub to invent sentences.
 """
 
 import argparse
+import array
 import collections
 import os
 import re
@@ -22,7 +23,7 @@ import numpy as np
 
 import llama2c
 
-CONFIG = dict(dim=96, hidden_dim=160, n_layers=4, n_heads=6, n_kv_heads=3, vocab_size=512, seq_len=128)
+CONFIG = dict(dim=96, hidden_dim=160, n_layers=4, n_heads=6, n_kv_heads=3, vocab_size=768, seq_len=128)
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -79,7 +80,7 @@ class WordwiseEncoder:
                 # encode() adds the dummy blank; take it off again by encoding the bare characters.
                 self.known[part] = encode_bare(t, part) if ids else []
             tokens.extend(self.known[part])
-        return tokens + [llama2c.EOS]
+        return array.array("H", tokens + [llama2c.EOS])
 
 
 def encode_bare(tokenizer, part):
@@ -109,49 +110,88 @@ def norm(x, gain):
 
 
 def rotate(x, cos, sin):
-    """Rotary positions on interleaved pairs; x is [batch, time, heads, size]."""
-    a, b = x[..., 0::2], x[..., 1::2]
-    cos, sin = cos[None, :, None, :], sin[None, :, None, :]
-    return jnp.stack([a * cos - b * sin, a * sin + b * cos], -1).reshape(x.shape)
+    """Rotary positions on pairs (j, j + half) of each head; x is [batch, time, heads, size]."""
+    a, b = jnp.split(x, 2, -1)
+    cos, sin = cos[:, :, None, :], sin[:, :, None, :]
+    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], -1)
 
 
-def forward(params, tokens):
+def halves(heads, size):
+    """The order of rows that brings a matrix with interleaved pairs to pairs (j, j + half)."""
+    inside = np.concatenate([np.arange(0, size, 2), np.arange(1, size, 2)])
+    return (np.arange(heads)[:, None] * size + inside).reshape(-1)
+
+
+def forward(params, tokens, places):
+    """The logits at `places` [batch, answers] of `tokens` [batch, time]."""
     c = CONFIG
     heads, kv, size = c["n_heads"], c["n_kv_heads"], c["dim"] // c["n_heads"]
-    batch, time_ = tokens.shape
-    cos, sin = (t[:time_] for t in llama2c.rope_tables(c))
+    batch, length = tokens.shape
+    tables = [jnp.asarray(t[None, :length]) for t in llama2c.rope_tables(c)]
     x = params["embedding"][tokens]
-    mask = jnp.tril(jnp.ones((time_, time_), bool))
+    mask = jnp.tril(jnp.ones((length, length), bool))[None]
     for i in range(c["n_layers"]):
         h = norm(x, params["rms_att"][i])
-        q = rotate((h @ params["wq"][i].T).reshape(batch, time_, heads, size), cos, sin)
-        k = rotate((h @ params["wk"][i].T).reshape(batch, time_, kv, size), cos, sin)
-        v = (h @ params["wv"][i].T).reshape(batch, time_, kv, size)
-        q = q.reshape(batch, time_, kv, heads // kv, size)
+        k = (h @ params["wk"][i][halves(kv, size)].T).reshape(batch, length, kv, size)
+        v = (h @ params["wv"][i].T).reshape(batch, length, kv, size)
+        k = rotate(k, *tables)
+        if i + 1 == c["n_layers"]:  # from here on only the answer's positions matter
+            x, h = (jnp.take_along_axis(t, places[:, :, None], 1) for t in (x, h))
+            tables = [t[0][places] for t in tables]
+            mask = places[:, :, None] >= jnp.arange(length)
+        q = (h @ params["wq"][i][halves(heads, size)].T).reshape(batch, -1, heads, size)
+        q = rotate(q, *tables).reshape(batch, -1, kv, heads // kv, size)
         a = jnp.einsum("btgrs,bugs->bgrtu", q, k) / size**0.5
-        a = jax.nn.softmax(jnp.where(mask, a, -1e9), -1)
-        o = jnp.einsum("bgrtu,bugs->btgrs", a, v).reshape(batch, time_, c["dim"])
+        a = jax.nn.softmax(jnp.where(mask[:, None, None], a, -1e9), -1)
+        o = jnp.einsum("bgrtu,bugs->btgrs", a, v).reshape(batch, -1, c["dim"])
         x = x + o @ params["wo"][i].T
         h = norm(x, params["rms_ffn"][i])
         x = x + (jax.nn.silu(h @ params["w1"][i].T) * (h @ params["w3"][i].T)) @ params["w2"][i].T
     return norm(x, params["rms_final"]) @ params["embedding"].T
 
 
-def loss_of(params, tokens, weight):
-    logits = forward(params, tokens[:, :-1])
-    log = jax.nn.log_softmax(logits)
-    picked = jnp.take_along_axis(log, tokens[:, 1:, None], -1)[..., 0]
+def targets(tokens, places):
+    """The tokens that follow `places`."""
+    return jnp.take_along_axis(tokens, places + 1, 1)
+
+
+def loss_of(params, tokens, places, weight):
+    log = jax.nn.log_softmax(forward(params, tokens[:, :-1], places))
+    picked = jnp.take_along_axis(log, targets(tokens, places)[..., None], -1)[..., 0]
     return -(picked * weight).sum() / weight.sum()
 
 
+MATRICES = ("wq", "wk", "wv", "wo", "w1", "w2", "w3")
+
+
+def orthogonal(g):
+    """The matrices [layers, outputs, inputs] with their singular values brought near 1.
+
+    Newton-Schulz iteration with the quintic coefficients of K. Jordan's Muon (2024).
+    """
+    tall = g.shape[1] > g.shape[2]
+    x = jnp.swapaxes(g, 1, 2) if tall else g
+    x = x / (jnp.sqrt((x * x).sum((1, 2), keepdims=True)) + 1e-7)
+    for _ in range(5):
+        a = x @ jnp.swapaxes(x, 1, 2)
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    return jnp.swapaxes(x, 1, 2) if tall else x
+
+
 @jax.jit
-def step(params, m, v, i, rate, tokens, weight):
-    """One AdamW step with the gradient's norm clipped to 1."""
-    loss, grads = jax.value_and_grad(loss_of)(params, tokens, weight)
+def step(params, m, v, i, rate, tokens, places, weight):
+    """One step with the gradient's norm clipped to 1: Muon for the matrices, AdamW for the rest."""
+    loss, grads = jax.value_and_grad(loss_of)(params, tokens, places, weight)
     size = jnp.sqrt(sum((g * g).sum() for g in grads.values()))
     grads = {k: g * jnp.minimum(1.0, 1.0 / size) for k, g in grads.items()}
     out = {}, {}, {}
     for k, g in grads.items():
+        if k in MATRICES:
+            out[1][k], out[2][k] = 0.95 * m[k] + g, v[k]
+            size = 0.2 * max(g.shape[1:]) ** 0.5  # an update as large as Adam's usually is
+            update = size * orthogonal(g + 0.95 * out[1][k])
+            out[0][k] = params[k] - rate * (update + 0.05 * params[k])
+            continue
         out[1][k] = 0.9 * m[k] + 0.1 * g
         out[2][k] = 0.98 * v[k] + 0.02 * g * g
         update = out[1][k] / (1 - 0.9**i) / (jnp.sqrt(out[2][k] / (1 - 0.98**i)) + 1e-8)
@@ -160,22 +200,54 @@ def step(params, m, v, i, rate, tokens, weight):
     return *out, loss
 
 
+def answer_length(row):
+    """How many tokens the answer has, with its EOS."""
+    return len(row) - 1 - row.index(llama2c.FIRST_BYTE + 10)
+
+
 def batches(rows, size, seed):
-    """Endless batches of rows of similar length, padded to a multiple of 8."""
+    """Endless batches of rows of similar lengths: few shapes, little padding."""
     rng = np.random.default_rng(seed)
-    order = np.argsort([len(r) for r in rows], kind="stable")
-    groups = [order[i : i + size] for i in range(0, len(order) - size + 1, size)]
+    classes = collections.defaultdict(list)
+    for i, row in enumerate(rows):
+        classes[8 * -(-(len(row) - 1) // 8), 12 * -(-answer_length(row) // 12)].append(i)
+    classes = {shape: np.array(c) for shape, c in classes.items() if len(c) > size and shape[0] <= 72}
     while True:
+        groups = []
+        for shape, members in classes.items():
+            order = rng.permutation(members)
+            groups += [(shape, order[i : i + size]) for i in range(0, len(order) - size + 1, size)]
         for g in rng.permutation(len(groups)):
-            chosen = [rows[i] for i in groups[g]]
-            width = 1 + -(-(max(map(len, chosen)) - 1) // 8) * 8
-            tokens = np.zeros((size, width), np.int32)
-            weight = np.zeros((size, width - 1), np.float32)
-            for j, row in enumerate(chosen):
-                tokens[j, : len(row)] = row
-                start = row.index(llama2c.FIRST_BYTE + 10)
-                weight[j, start : len(row) - 1] = 1
-            yield tokens, weight
+            (width, answer), chosen = groups[g]
+            yield padded([rows[i] for i in chosen], width + 1, answer)
+
+
+def padded(rows, width, answer):
+    """Tokens of a batch, the positions that predict its answers, and their weights: 0 in padding."""
+    tokens = np.zeros((len(rows), width), np.int32)
+    places = np.zeros((len(rows), answer), np.int32)
+    weight = np.zeros((len(rows), answer), np.float32)
+    for j, row in enumerate(rows):
+        tokens[j, : len(row)] = row
+        count = answer_length(row)
+        places[j, :count] = np.arange(len(row) - 1 - count, len(row) - 1)
+        weight[j, :count] = 1
+    return tokens, places, weight
+
+
+@jax.jit
+def right_answers(params, tokens, places, weight):
+    """Per row, whether every token of the answer is the likeliest: what greedy decoding gives."""
+    best = jnp.argmax(forward(params, tokens[:, :-1], places), -1)
+    return ((best == targets(tokens, places)) | (weight == 0)).all(-1)
+
+
+def exact_match(params, rows):
+    """The share of rows answered exactly."""
+    right = 0
+    for begin in range(0, len(rows) - 49, 50):
+        right += int(right_answers(params, *padded(rows[begin : begin + 50], 97, 60)).sum())
+    return right / (len(rows) // 50 * 50)
 
 
 def export(params, path):
@@ -206,10 +278,14 @@ def main():
     encode = WordwiseEncoder(tokenizer)
     rows = [encode(*line.rstrip("\n").split("\t")) for line in lines]
     for line, row in list(zip(lines, rows))[:300]:  # the quick way must equal llama2.c's
-        assert row[1:-1] == tokenizer.encode(line.rstrip("\n").replace("\t", "\n")), line
+        assert list(row[1:-1]) == tokenizer.encode(line.rstrip("\n").replace("\t", "\n")), line
     print(f"{len(rows)} rows, {np.mean([len(r) for r in rows]):.1f} tokens on average, "
           f"longest {max(map(len, rows))}", flush=True)
     assert max(map(len, rows)) <= CONFIG["seq_len"]
+    validation = {}
+    for name in ("valid", "phrasings"):
+        with open(os.path.join(args.data, name + ".txt")) as file:
+            validation[name] = [encode(*line.rstrip("\n").split("\t")) for line in file]
     params = initial(jax.random.PRNGKey(args.seed))
     if args.resume:
         _, tensors = llama2c.load_checkpoint(args.resume)
@@ -219,20 +295,24 @@ def main():
     v = dict(m)
     average = params
     begin, i, running = time.time(), 0, []
-    for tokens, weight in batches(rows, args.batch, args.seed):
+    for batch in batches(rows, args.batch, args.seed):
         done = (time.time() - begin) / (60 * args.minutes)
         if done >= 1:
             break
         i += 1
         rate = args.rate * min(1, i / 100) * (0.02 + 0.98 * (0.5 + 0.5 * np.cos(np.pi * done)))
-        params, m, v, loss = step(params, m, v, i, rate, tokens, weight)
+        params, m, v, loss = step(params, m, v, i, rate, *batch)
         average = jax.tree.map(lambda a, p: a + 0.01 * (p - a), average, params) if i > 100 else params
         running.append(float(loss))
         if i % 100 == 0:
             print(f"{done:5.0%} step {i} loss {np.mean(running):.4f}", flush=True)
             running = []
-            if i % 500 == 0:
+            if i % 2000 == 0:
+                scores = {name: exact_match(average, rows) for name, rows in validation.items()}
+                print("  exact match:", scores, flush=True)
                 export(average, os.path.join(args.out, "homehub.bin"))
+    scores = {name: exact_match(average, rows) for name, rows in validation.items()}
+    print(f"{i} steps, exact match:", scores, flush=True)
     export(average, os.path.join(args.out, "homehub.bin"))
 
 
