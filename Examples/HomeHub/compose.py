@@ -29,6 +29,7 @@ class Composed(grammar.Draw):
     """A training sentence in the making. `validation` draws held-back templates with some chance."""
 
     TABLES = phrasings.tables()
+    refused = 0  # clauses that read like a held-out template and were drawn again
 
     def __init__(self, rng, validation=0.0, wide=True):
         super().__init__(rng, 0.0, wide)
@@ -56,7 +57,7 @@ class Composed(grammar.Draw):
     def places(self, room):
         rng = self.rng
         said = super().places(room)
-        if not room or rng.random() < 0.8:
+        if not room or rng.random() < 0.88:
             return said
         if room == "here":
             return said | {"in": rng.choice(MORE_HERE_IN), "the": rng.choice(MORE_HERE_THE)}
@@ -94,9 +95,11 @@ class Composed(grammar.Draw):
 
     # -- clauses ----------------------------------------------------------------------------------
 
-    def clause(self, intent, room, imperative=False, drop_room=False, need_room=False, mid=""):
+    def clause(self, intent, room, imperative=False, drop_room=False, mid=""):
         """The words and the command of one action, with modifiers inside it before its room."""
         rng = self.rng
+        # A room that is meant must be said somewhere: only "here" goes without.
+        need_room = room not in ("", "here") and intent != "none" and not drop_room
         while True:
             saved = self.held_back
             template = self.template(intent)
@@ -120,7 +123,11 @@ class Composed(grammar.Draw):
             mid = ""
         if mid:
             body = f"{body} {mid}"
-        return self.fill(mark + body, intent, room, drop_room)
+        made = self.fill(mark + body, intent, room, drop_room)
+        if phrasings.reads_held(grammar.tidy([made[0]])):  # where no room is said, templates meet
+            Composed.refused += 1
+            return self.clause(intent, room, imperative, drop_room, mid)
+        return made
 
     def wrapper(self, imperative):
         """A polite frame, often none."""
@@ -145,7 +152,7 @@ class Composed(grammar.Draw):
             return [rng.choice(times + spans + ["if", "if"])]
         if roll < 0.70 and spans:
             return [rng.choice(times), rng.choice(spans)]
-        if roll < 0.93 or not spans:
+        if roll < 0.97 or not spans:
             return [rng.choice(times + spans), "if"]
         return [rng.choice(times), rng.choice(spans), "if"]
 
@@ -180,7 +187,7 @@ class Composed(grammar.Draw):
         text, command, imperative = self.clause(intent, room, mid=" ".join(mid))
         wrapper = self.wrapper(imperative)
         closing = self.tail() if imperative and rng.random() < (0.8 if not wrapper else 0.3) else ""
-        if rng.random() < 0.06:
+        if rng.random() < 0.03:
             text = f"{rng.choice(FILLERS)} {text}"
         if rng.random() < (0.7 if wrapper in SHORT_WRAPPERS else 0.35):
             parts = [wrapper] + front + [text] + end + [closing]
@@ -213,15 +220,13 @@ class Composed(grammar.Draw):
             made_b = made_a
             front = [m[0] for m in made_a]
             rng.shuffle(front)
-        elif roll < 0.52:  # each action with its own
+        elif roll < 0.46:  # each action with its own
             for made, intent in ((made_a, first), (made_b, second)):
                 if rng.random() < 0.6:
                     made.append(self.modifier(intent, rng.choice(["at", "in", "by", "if"])))
         own = not front
-        a, command_a, _ = self.clause(first, room, True, shared == "second",
-                                      need_room=shared == "first" or not shared)
-        b, command_b, _ = self.clause(second, other, True, shared == "first",
-                                      need_room=shared != "first")
+        a, command_a, _ = self.clause(first, room, True, shared == "second")
+        b, command_b, _ = self.clause(second, other, True, shared == "first")
         if shared:
             self.combine(first, room)
             self.combine(second, room)

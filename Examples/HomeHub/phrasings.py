@@ -332,7 +332,7 @@ TRAIN = {
         "!count [down] {dur}", "!(wake|call|alert|ring) me (in|after) {dur}", "!count down [from] {dur}",
         "$want (a|the|another) timer (for|of|over) {dur}", "$want (a|the|another) {dur} timer",
         "$want to be (woken|called|alerted) (in|after) {dur}", "!(let|make) (a|the) timer (run|go) for {dur}",
-        "!(time|measure|track) {dur} [for me]", "!set (a|the) countdown (of|for) {dur}",
+        "!(time|measure|track) {dur}", "!set (a|the) countdown (of|for) {dur}",
     ],
     "timer name": [
         "!(set|start|make|run|begin|add) (a|the) {name} timer (for|of|over|with) {dur}", "[the|a] {name} timer (for|of) {dur}",
@@ -647,3 +647,48 @@ def searcher():
 
 
 HELD_CLAUSE = searcher()
+
+
+def choice(words):
+    """A pattern for one of these, or nothing if the empty one is among them."""
+    options = sorted({w for w in words if w}, key=len, reverse=True)
+    return "(?:" + "|".join(map(re.escape, options)) + ")" + ("?" if "" in words else "")
+
+
+def reader():
+    """A pattern that a clause matches as a whole if it is a held-out template with its slots filled."""
+    g = grammar
+    names = [n for room in g.ROOMS.values() for n in room]
+    any_words = "[a-z0-9:' ]+?"
+    number = choice(g.ONES + g.TENS + ["hundred", "thousand"])
+    slots = {
+        "in": choice([f"in the {n}" for n in names] + g.ALL_IN + g.HERE_IN),
+        "the": choice([f"the {n}" for n in names] + g.ALL_THE + g.HERE_THE),
+        "room": choice(names + [""]),
+        "pre": choice(sum(g.PRE.values(), [])),
+        "post": choice(sum(g.POST.values(), [])),
+        "src": choice(sum(g.SOURCE_WORDS.values(), [])),
+        "level": choice(g.LEVELS), "name": choice(g.TIMER_NAMES),
+        "who": choice(g.WHO), "what": choice(g.WHAT),
+        "by": f"by {any_words} percent", "deg": f"by {any_words} degrees?",
+        "n": f"(?:[0-9]+|(?:{number} ?)+)", "dur": any_words, "clock": any_words,
+    }
+    texts = []
+    for entry in g.INTENTS.values():
+        for template in entry["test"]:
+            parts = []
+            for word in template.lstrip("!").split():
+                slot = re.fullmatch(r"\{(\w+)\}", word)
+                text = slots[slot[1]] if slot else re.escape(word)
+                # Words are parted by one blank; a slot may be empty, and its blank with it.
+                parts.append(f"(?: {text})?" if text.endswith("?") and slot[1] != "deg" else f" {text}")
+            texts.append("".join(parts))
+    return re.compile("|".join(texts))
+
+
+HELD_FILLED = reader()
+
+
+def reads_held(text):
+    """Whether a clause, its slots filled, is what a held-out template of an intent says."""
+    return HELD_FILLED.fullmatch(" " + text) is not None

@@ -161,43 +161,22 @@ def loss_of(params, tokens, places, weight):
     return -(picked * weight).sum() / weight.sum()
 
 
-MATRICES = ("wq", "wk", "wv", "wo", "w1", "w2", "w3")
-
-
-def orthogonal(g):
-    """The matrices [layers, outputs, inputs] with their singular values brought near 1.
-
-    Newton-Schulz iteration with the quintic coefficients of K. Jordan's Muon (2024).
-    """
-    tall = g.shape[1] > g.shape[2]
-    x = jnp.swapaxes(g, 1, 2) if tall else g
-    x = x / (jnp.sqrt((x * x).sum((1, 2), keepdims=True)) + 1e-7)
-    for _ in range(5):
-        a = x @ jnp.swapaxes(x, 1, 2)
-        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-    return jnp.swapaxes(x, 1, 2) if tall else x
+gradient = jax.jit(jax.value_and_grad(loss_of))
 
 
 @jax.jit
-def step(params, m, v, i, rate, tokens, places, weight):
-    """One step with the gradient's norm clipped to 1: Muon for the matrices, AdamW for the rest."""
-    loss, grads = jax.value_and_grad(loss_of)(params, tokens, places, weight)
+def update(params, m, v, i, rate, grads):
+    """One AdamW step with the gradient's norm clipped to 1."""
     size = jnp.sqrt(sum((g * g).sum() for g in grads.values()))
     grads = {k: g * jnp.minimum(1.0, 1.0 / size) for k, g in grads.items()}
     out = {}, {}, {}
     for k, g in grads.items():
-        if k in MATRICES:
-            out[1][k], out[2][k] = 0.95 * m[k] + g, v[k]
-            size = 0.2 * max(g.shape[1:]) ** 0.5  # an update as large as Adam's usually is
-            update = size * orthogonal(g + 0.95 * out[1][k])
-            out[0][k] = params[k] - rate * (update + 0.05 * params[k])
-            continue
         out[1][k] = 0.9 * m[k] + 0.1 * g
         out[2][k] = 0.98 * v[k] + 0.02 * g * g
-        update = out[1][k] / (1 - 0.9**i) / (jnp.sqrt(out[2][k] / (1 - 0.98**i)) + 1e-8)
+        change = out[1][k] / (1 - 0.9**i) / (jnp.sqrt(out[2][k] / (1 - 0.98**i)) + 1e-8)
         decay = 0.0 if k.startswith("rms") else 0.05
-        out[0][k] = params[k] - rate * (update + decay * params[k])
-    return *out, loss
+        out[0][k] = params[k] - rate * (change + decay * params[k])
+    return out
 
 
 def answer_length(row):
@@ -210,8 +189,10 @@ def batches(rows, size, seed):
     rng = np.random.default_rng(seed)
     classes = collections.defaultdict(list)
     for i, row in enumerate(rows):
-        classes[8 * -(-(len(row) - 1) // 8), 12 * -(-answer_length(row) // 12)].append(i)
-    classes = {shape: np.array(c) for shape, c in classes.items() if len(c) > size and shape[0] <= 72}
+        width = next((w for w in (16, 24, 32, 48, 64) if len(row) - 1 <= w), None)
+        answer = next((a for a in (12, 24, 36) if answer_length(row) <= a), None)
+        classes[width, answer].append(i)
+    classes = {shape: np.array(c) for shape, c in classes.items() if None not in shape and len(c) > 9 * size}
     while True:
         groups = []
         for shape, members in classes.items():
@@ -260,9 +241,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", default=HERE, help="where train.txt is")
     parser.add_argument("--out", default=HERE)
-    parser.add_argument("--minutes", type=float, default=15, help="training time; the rate decays over it")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--minutes", type=float, default=15, help="processor time to train; the rate decays over it")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=4e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", help="start from this checkpoint (tokenizer.bin beside it), not from random weights")
     args = parser.parse_args()
@@ -294,20 +275,21 @@ def main():
     m = {k: jnp.zeros_like(p) for k, p in params.items()}
     v = dict(m)
     average = params
-    begin, i, running = time.time(), 0, []
+    begin, i, running = time.process_time(), 0, []
     for batch in batches(rows, args.batch, args.seed):
-        done = (time.time() - begin) / (60 * args.minutes)
+        done = (time.process_time() - begin) / (60 * args.minutes)
         if done >= 1:
             break
         i += 1
         rate = args.rate * min(1, i / 100) * (0.02 + 0.98 * (0.5 + 0.5 * np.cos(np.pi * done)))
-        params, m, v, loss = step(params, m, v, i, rate, *batch)
+        loss, grads = gradient(params, *batch)
+        params, m, v = update(params, m, v, i, rate, grads)
         average = jax.tree.map(lambda a, p: a + 0.01 * (p - a), average, params) if i > 100 else params
         running.append(float(loss))
         if i % 100 == 0:
             print(f"{done:5.0%} step {i} loss {np.mean(running):.4f}", flush=True)
             running = []
-            if i % 2000 == 0:
+            if i % 1000 == 0:
                 scores = {name: exact_match(average, rows) for name, rows in validation.items()}
                 print("  exact match:", scores, flush=True)
                 export(average, os.path.join(args.out, "homehub.bin"))
