@@ -45,6 +45,14 @@ public final class TFLiteSession {
   /// Whether any operator runs on the NPU.
   public var usesNPU: Bool { !machines.isEmpty }
 
+  /// Whether a variable is read, in the file's order, before the CALL_ONCE that sets it: a runtime that
+  /// keeps to the order starts from zeros instead.
+  public var readsBeforeInitialisation: Bool {
+    let codes = graph.operators.map(\.code)
+    guard let once = codes.firstIndex(of: .builtin(.callOnce)) else { return false }
+    return codes[..<once].contains(.builtin(.readVariable))
+  }
+
   /// Bytes of the arena that the compiler planned; 0 without a plan.
   public var arenaBytes: Int { memory.arena?.count ?? 0 }
 
@@ -78,6 +86,11 @@ public final class TFLiteSession {
   ///   cannot be executed.
   public func run() throws(DiagnosticError) {
     jobs = []
+    // Vela 5.2.0 moves CALL_ONCE behind the reads of the variables it sets. It means "before the
+    // first run", so that is when it runs here.
+    for (i, op) in graph.operators.enumerated() where op.code == .builtin(.callOnce) {
+      try callOnce(op, 0, i)
+    }
     try run(subgraph: 0)
   }
 
@@ -91,10 +104,7 @@ public final class TFLiteSession {
         }
         jobs.append(run)
       case .builtin(.callOnce):
-        guard case .callOnce(let target) = op.options, target > g,
-          model.subgraphs.indices.contains(target)
-        else { throw unsupported(g, i, "its subgraph does not exist or does not come later") }
-        if initialised.insert(target).inserted { try run(subgraph: target) }
+        try callOnce(op, g, i)
       case .builtin(.varHandle), .builtin(.readVariable), .builtin(.assignVariable):
         try runVariable(op, g, i)
       default: try runKernel(op, g, i)
@@ -103,6 +113,13 @@ public final class TFLiteSession {
   }
 
   // MARK: CPU operators
+
+  private func callOnce(_ op: TFLiteOperator, _ g: Int, _ i: Int) throws(DiagnosticError) {
+    guard case .callOnce(let target) = op.options, target > g,
+      model.subgraphs.indices.contains(target)
+    else { throw unsupported(g, i, "its subgraph does not exist or does not come later") }
+    if initialised.insert(target).inserted { try run(subgraph: target) }
+  }
 
   private func runKernel(_ op: TFLiteOperator, _ g: Int, _ i: Int) throws(DiagnosticError) {
     let tensors = model.subgraphs[g].tensors

@@ -170,7 +170,7 @@ def binary(kind, options, same_scale=False):
         else:
             y = m.input(other, dtype, b, zb) if b else m.input(other, dtype)
         out = m.output(shape, dtype, so, zo) if so else m.output(shape, dtype)
-        fields = {} if not options or "Arith" in options else {}
+        fields = {}
         if options in ("AddOptions", "SubOptions", "MulOptions") and dtype != "int32":
             fields["fusedActivationFunction"] = draw.pick([0, 0, 1, 3])
         if options in ("AddOptions", "SubOptions"):
@@ -185,6 +185,8 @@ def unary(kind, options=None, out_scale=None, out_zero=None, same=False, **field
         m = Model()
         shape = draw.shape()
         s, z = draw.scale(), draw.zero(dtype)
+        if kind == "RSQRT":  # Defined for positive numbers only.
+            z = -128
         x = quantised(m, draw, shape, dtype, s, z)
         if same:
             y = m.output(shape, dtype, s, z)
@@ -195,7 +197,8 @@ def unary(kind, options=None, out_scale=None, out_zero=None, same=False, **field
         else:
             y = m.output(shape, dtype, s * draw.pick([1.0, 0.7, 1.6]), draw.zero(dtype))
         extra = {k: v(draw) if callable(v) else v for k, v in fields.items()}
-        m.op(kind, [x], [y], options, 2 if dtype != "uint8" else 1, **extra)
+        old = dtype == "uint8" or kind in ("RELU_N1_TO_1", "RELU_0_TO_1")
+        m.op(kind, [x], [y], options, 1 if old else 2, **extra)
         return m
     return build
 
@@ -297,7 +300,7 @@ def mover(kind):
             to = [-(-(n - b) // t) for n, b, t in zip(shape, begin, step)]
             m.op(kind, [x, ints(begin), ints(shape), ints(step)], [new(to)], "StridedSliceOptions", 2)
         elif kind == "REVERSE_V2":
-            m.op(kind, [x, ints([draw.pick([1, 2])])], [new(shape)], "ReverseV2Options", 2)
+            m.op(kind, [x, ints([draw.pick([1, 2])])], [new(shape)], "ReverseV2Options", 3)
         elif kind == "SPLIT":
             axis = draw.pick([1, 2, 3])
             full = list(shape)
@@ -322,7 +325,7 @@ def mover(kind):
         elif kind in ("CONCATENATION", "PACK"):
             other = m.input(shape, dtype, s, z)
             if kind == "PACK":
-                m.op(kind, [x, other], [new((2, *shape[1:]) if False else (1, 2, *shape[1:]))],
+                m.op(kind, [x, other], [new((1, 2, *shape[1:]))],
                      "PackOptions", 2, valuesCount=2, axis=1)
             else:
                 axis = draw.pick([1, 2, 3])
@@ -398,7 +401,8 @@ def cast(draw, dtype):
     m = Model()
     shape = draw.shape(24, 8)
     to = draw.pick([t for t in ("int8", "int16", "int32") if t != dtype])
-    m.op("CAST", [m.input(shape, dtype)], [m.output(shape, to)], "CastOptions",
+    # Vela wants a scale on every tensor, though none is used.
+    m.op("CAST", [m.input(shape, dtype, 1.0)], [m.output(shape, to, 1.0)], "CastOptions",
          inDataType=TYPES[dtype], outDataType=TYPES[to])
     return m
 
@@ -453,7 +457,6 @@ OPS = {
     "MINIMUM": (binary("MINIMUM", "MaximumMinimumOptions", True), QUANTISED),
     "SQUARED_DIFFERENCE": (binary("SQUARED_DIFFERENCE", "SquaredDifferenceOptions"), ["int8"]),
     "ABS": (unary("ABS", "AbsOptions"), ["int8", "int16"]),
-    "NEG": (unary("NEG", "NegOptions", same=True), ["int8"]),
     "RELU": (unary("RELU"), QUANTISED), "RELU6": (unary("RELU6"), QUANTISED),
     "RELU_N1_TO_1": (unary("RELU_N1_TO_1", same=True), EIGHT),
     "RELU_0_TO_1": (unary("RELU_0_TO_1", same=True), ["int8"]),

@@ -37,6 +37,11 @@ extension SimulateCommand {
       FileHandle.standardError.write(
         Data("note: no operator is compiled for an NPU; the CPU kernels run the model\n".utf8))
     }
+    if session.readsBeforeInitialisation {
+      FileHandle.standardError.write(
+        Data(
+          "note: the file reads variables before CALL_ONCE sets them; here it runs first\n".utf8))
+    }
     var given: Set<String> = []
     for (name, array) in try namedInputs() {
       if let tensor = graph.inputs.map({ graph.tensors[$0] }).first(where: { $0.name == name }),
