@@ -128,6 +128,7 @@ extension Hardware {
     switch parts[1] {
     case "u55": return .u55(macs: macs)
     case "u65": return .u65(macs: macs)
+    case "u85": return .u85(macs: macs)
     default: return nil
     }
   }
