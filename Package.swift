@@ -34,12 +34,12 @@ let package = Package(
     module("Tokenizers", ["Support"]),
     module("Importers", ["Containers", "GraphIR", "Tokenizers"]),
     module("Reference", ["GraphIR", "TensorCore", "Support"]),
-    module("Quantize", ["GraphIR", "Reference", "TensorCore", "Support"]),
+    module("Quantize", ["GraphIR", "Reference", "EthosUISA", "TensorCore", "Support"]),
     module("TargetModel", ["TensorCore", "Support", .product(name: "Yams", package: "Yams")]),
     module("EthosUISA", ["TensorCore", "Support"]),
     module("NPUTiming", ["EthosUISA"]),
     module("Tiling"),
-    module("ProgramFormat", ["TensorCore", "EthosUISA", "Support"]),
+    module("ProgramFormat", ["TensorCore", "EthosUISA", "NPUTiming", "Support"]),
     module("Codegen", ["Tiling", "NPUTiming", "ProgramFormat", "TargetModel", "GraphIR"]),
     module("NPUSim", ["TensorCore", "NPUTiming"]),
     .target(
@@ -47,11 +47,13 @@ let package = Package(
     module(
       "Session",
       ["ProgramFormat", "NPUSim", "NPUTiming", "DeviceRuntime", "Tokenizers", "TargetModel"]),
+    module("Report", ["EthosUISA", "NPUTiming", "NPUSim", "Support"]),
     module("Analysis", ["Session", "Reference", "Quantize"]),
     module(
       "Driver",
       [
-        "Importers", "Quantize", "Codegen", "Session", "Analysis", "TargetModel", "Tokenizers",
+        "Importers", "Quantize", "Codegen", "Session", "Analysis", "NPUTiming", "Report",
+        "TargetModel", "Tokenizers",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "swiftlet", dependencies: ["Driver"]),
@@ -60,7 +62,7 @@ let package = Package(
     tests("Support"), tests("TensorCore"), tests("GraphIR"), tests("Containers"),
     tests("Tokenizers", ["DeviceRuntime"]), tests("Importers"),
     tests("Reference", ["Importers"]), tests("Quantize", ["Importers", "Tokenizers"]),
-    tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"),
+    tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"), tests("Report"),
     tests("Codegen", ["Tiling"]),
     tests("NPUSim", ["EthosUISA"]),
     tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]),

@@ -76,5 +76,6 @@ struct RootCommand: ParsableCommand {
     subcommands: [
       InspectCommand.self, TokenizeCommand.self, CompileCommand.self, GenerateCommand.self,
       SimulateCommand.self, DisassembleCommand.self, EvaluateCommand.self, TargetsCommand.self,
+      ValidateTimingCommand.self,
     ])
 }

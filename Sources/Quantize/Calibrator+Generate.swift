@@ -35,7 +35,7 @@ extension Calibrator {
   /// - Parameters:
   ///   - count: tokens in all; no sequence is longer than the context.
   ///   - seed: the seed of the draws.
-  func generate(
+  public func generate(
     _ count: Int, from sequences: [[Int32]], seed: UInt64 = 1
   ) throws(DiagnosticError) -> [[Int32]] {
     let starts = sequences.compactMap(\.first)

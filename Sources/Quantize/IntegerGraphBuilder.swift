@@ -14,20 +14,30 @@ struct IntegerGraphBuilder {
   private var made: [String: ConstantID] = [:]
   /// The site that defines each value of the function at hand.
   private var producers: [ValueID: Site] = [:]
-  private var weights: [ConstantID: (id: ConstantID, scales: [Float])] = [:]
+  /// Weights made so far. What linear layers read is rounded apart from an embedding table that
+  /// shares its numbers.
+  private var weights: [WeightKey: (id: ConstantID, scales: [Float])] = [:]
+  /// Weights of linear layers that were rounded before.
+  private let rounded: [ConstantID: WeightQuantizer.Result]
   /// The head width of weights whose result is turned by position.
   private var turned: [ConstantID: Int] = [:]
+
+  private struct WeightKey: Hashable {
+    var id: ConstantID
+    var isTable: Bool
+  }
 
   /// A builder that has made nothing yet.
   init(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, migration: Migration,
-    scales: ScalePlan
+    scales: ScalePlan, rounded: [ConstantID: WeightQuantizer.Result] = [:]
   ) {
     source = graph
     self.recipe = recipe
     self.calibration = calibration
     self.migration = migration
     self.scales = scales
+    self.rounded = rounded
     result = Graph(name: graph.name, metadata: graph.metadata)
     result.metadata["quantization"] = recipe.name
   }
@@ -287,15 +297,26 @@ struct IntegerGraphBuilder {
   private mutating func weight(
     _ operation: GraphIR.Operation, _ id: ConstantID
   ) throws(DiagnosticError) -> (id: ConstantID, scales: [Float]) {
-    if let known = weights[id] { return known }
+    let isTable = operation.code == .embedding
+    // One constant serves both unless the layer's columns were changed for its own sake.
+    let apart = rounded[id] != nil || migration.columnFactors[id] != nil
+    let key = WeightKey(id: id, isTable: isTable && apart)
+    if let known = weights[key] { return known }
     let constant = source[id]
-    guard constant.type.shape.rank == 2, let data = constant.data,
-      let quantised = WeightQuantizer.quantize(
+    let quantised: WeightQuantizer.Result?
+    if !isTable, let ready = rounded[id] {
+      quantised = ready
+    } else if constant.type.shape.rank == 2, let data = constant.data {
+      quantised = WeightQuantizer.quantize(
         data, rows: constant.type.shape[0], columns: constant.type.shape[1],
-        rotations: migration.rotations[id], rowFactors: migration.rowFactors[id],
-        columnFactors: migration.columnFactors[id],
+        rotations: isTable ? nil : migration.rotations[id],
+        rowFactors: isTable ? nil : migration.rowFactors[id],
+        columnFactors: isTable ? nil : migration.columnFactors[id],
         importance: importance(operation, id))
-    else {
+    } else {
+      quantised = nil
+    }
+    guard let quantised else {
       throw failure(operation, "'\(constant.name)' is not a matrix of finite numbers")
     }
     var (scales, bytes) = (quantised.scales, quantised.bytes)
@@ -306,11 +327,11 @@ struct IntegerGraphBuilder {
     }
     let made = result.addConstant(
       Constant(
-        name: constant.name,
+        name: constant.name + (key.isTable ? ".table" : ""),
         type: TensorType(
           constant.type.shape, .int8, quant: QuantParams(scales: scales, axis: 0)),
         data: ConstantData(bytes: bytes, encoding: .dense(.int8))))
-    weights[id] = (made, scales)
+    weights[key] = (made, scales)
     return (made, scales)
   }
 

@@ -19,6 +19,9 @@ struct ScalePlan {
   /// diverge least on both models measured (`Docs/Numerics.md`). Values need none.
   private static let keyMargin: Float = 1.35
 
+  /// The same where channels were scaled to be alike: any of them may turn out to be the largest.
+  private static let levelledMargin: Float = 4
+
   /// Chooses all scales.
   init(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, migration: Migration
@@ -63,7 +66,9 @@ struct ScalePlan {
     residual = largest / 0x1p28
     func set(_ index: Int, _ element: ElementType, largest: Float) {
       let limit: Float = element == .int8 ? 127 : 32767
-      types[sites[index]] = (element, max(largest, 1e-12) * Self.margin / limit)
+      let isLevelled = element == .int16 && migration.siteFactors[sites[index]] != nil
+      let margin = isLevelled ? Self.levelledMargin : Self.margin
+      types[sites[index]] = (element, max(largest, 1e-12) * margin / limit)
     }
     for (index, operation) in function.operations.enumerated() {
       if isResidual.contains(index) {

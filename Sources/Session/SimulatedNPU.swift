@@ -72,9 +72,9 @@ final class SimulatedNPU {
     cpuWrites = writes
   }
 
-  /// The time line of a job that has run.
-  func timeline(of job: Int) -> JobTimeline? {
-    lastRuns[job].flatMap { cost.timeline(of: job, $0) }
+  /// The timing of a job that has run.
+  func timing(of job: Int) -> JobTiming? {
+    lastRuns[job].flatMap { cost.timing(of: job, $0) }
   }
 
   /// Moves the base pointers that follow the position to where the runtime puts them.
@@ -110,7 +110,7 @@ final class SimulatedNPU {
         return -1
       }
       jobs += 1
-      cycles += cost.timeline(of: index, result)?.total ?? 0
+      cycles += cost.timing(of: index, result)?.total ?? 0
       lastRuns[index] = result
       return 0
     } catch {

@@ -44,6 +44,8 @@ struct JobEmitter {
   private var writer: RegisterWriter
   private var recent: [Issued] = []
   private var slices = 0
+  /// Words that the events account for.
+  private var counted = 0
   private var table: NPUTensor?
   private var blocks: [NPUKernel.Shape: BlockChoice] = [:]
 
@@ -92,22 +94,31 @@ struct JobEmitter {
   /// Ends the job and returns its words. Throws `DiagnosticError` when there are too many.
   mutating func finish(for name: String) throws(DiagnosticError) -> [UInt32] {
     do {
-      return try writer.builder.finish()
+      let words = try writer.builder.finish()
+      events.append(.commands(words: words.count - counted))
+      return words
     } catch {
       throw DiagnosticError("codegen.register", "\(error)", at: SourceLocation(element: name))
     }
+  }
+
+  /// Notes what an operation that was just written does, and the words up to it.
+  private mutating func note(_ event: IssueEvent) {
+    events.append(.commands(words: writer.builder.words.count - counted))
+    counted = writer.builder.words.count
+    events.append(event)
   }
 
   // MARK: Waits
 
   private mutating func kernelWait(_ outstanding: Int) throws {
     try writer.builder.opKernelWait(outstanding)
-    events.append(.kernelWait(outstanding))
+    note(.kernelWait(outstanding))
   }
 
   private mutating func dmaWait() throws {
     try writer.builder.opDMAWait(0)
-    events.append(.transferWait(0))
+    note(.transferWait(0))
   }
 
   /// How many blocks before `next` may be unfinished when it starts, given all that is in flight.
@@ -148,7 +159,7 @@ struct JobEmitter {
     guard table != place else { return }
     if !recent.isEmpty { try kernelWait(0) }
     try writer.loadTable(place, bytes: Self.tableBytes)
-    events.append(
+    note(
       .transfer(bytes: Self.tableBytes, source: place.base.rawValue, destination: nil))
     try dmaWait()
     table = place
@@ -169,20 +180,44 @@ struct JobEmitter {
       inputs: kernel.inputs.map(\.place), output: kernel.ofm.place)
     // A U85 reads a swapped kernel's repeated operand first, whose blocks say nothing of the other's.
     let isReversed = kernel.isSwapped && writer.isU85
-    try writer.issue(
-      kernel, block: choice, dependency: isReversed ? 0 : dependency(of: footprint))
-    events.append(.kernel(KernelDescription(kernel, block: choice.block)))
+    let dependency = isReversed ? 0 : dependency(of: footprint)
+    try writer.issue(kernel, block: choice, dependency: dependency)
+    var description = KernelDescription(
+      kernel, block: choice.block, microblock: choice.microblock)
+    if isReversed, let second = description.ifm2 {
+      (description.ifm, description.ifm2) = (second, description.ifm)
+    }
+    description.bufferLayout = writer.bufferLayout(of: operation, block: choice.block)
+    description.blockDependency = dependency
+    note(.kernel(description))
     issued(footprint, name)
   }
 
   private mutating func block(for kernel: NPUKernel) throws -> BlockChoice {
     let key = NPUKernel.Shape(kernel)
     if let known = blocks[key] { return known }
-    guard let choice = writer.rules.choose(kernel.operation) else {
+    guard let choice = choose(kernel.operation) else {
       throw DiagnosticError("codegen.block", "\(key) has no legal block")
     }
     blocks[key] = choice
     return choice
+  }
+
+  /// The cheapest block of the micro-block that pads the result least: what it pads is computed too.
+  private func choose(_ operation: KernelOperation) -> BlockChoice? {
+    func padded(_ unit: BlockShape) -> Int {
+      func up(_ size: Int, _ step: Int) -> Int { (size + step - 1) / max(step, 1) * step }
+      return up(operation.ofm.height, unit.height) * up(operation.ofm.width, unit.width)
+        * up(operation.ofm.depth, unit.depth)
+    }
+    // The first of equals.
+    let units = writer.rules.legalMicroblocks(operation).enumerated().sorted {
+      (padded($0.element), $0.offset) < (padded($1.element), $1.offset)
+    }
+    for (_, unit) in units {
+      if let choice = writer.rules.choose(operation, microblock: unit) { return choice }
+    }
+    return nil
   }
 
   // MARK: Linear layers
@@ -201,18 +236,20 @@ struct JobEmitter {
         ifmBlockDepth: writer.rules.ifmBlockDepth(
           operation, block: block, microblock: linear.block.microblock),
         inputs: [linear.input.place], output: output.place)
-      try writer.issue(
-        slice, of: linear, at: offset, in: region, dependency: dependency(of: footprint))
-      events.append(
-        .kernel(
-          KernelDescription(
-            kind: .convolution(partKernelFirst: false),
-            ofm: (1, linear.tokens, slice.channels),
-            block: (block.height, block.width, block.depth), ifmDepth: packed.inputs,
-            ifmBits: packed.key.inputBits, ofmBits: output.element.byteCount * 8, kernelHeight: 1,
-            kernelWidth: 1, strideY: 1, strideX: 1, usesTable: false, streamBytes: slice.bytes,
-            ifm2Bytes: 0, ifmRegion: linear.input.base.rawValue,
-            ofmRegion: output.base.rawValue, streamRegion: region.rawValue)))
+      let dependency = dependency(of: footprint)
+      try writer.issue(slice, of: linear, at: offset, in: region, dependency: dependency)
+      var description = KernelDescription(
+        kind: .convolution(partKernelFirst: false), ifm: FeatureMapTraffic(linear.input),
+        ofm: FeatureMapTraffic(output), block: BlockSize(block),
+        microblock: BlockSize(linear.block.microblock))
+      description.weightBytes = slice.weightBytes
+      description.weightRegion = region.rawValue
+      description.scaleBytes = slice.scaleBytes
+      description.scaleRegion = region.rawValue
+      description.usesWideAccumulators = linear.isWide
+      description.bufferLayout = writer.bufferLayout(of: operation, block: block)
+      description.blockDependency = dependency
+      note(.kernel(description))
       issued(footprint, linear.name)
     }
   }
@@ -227,7 +264,7 @@ struct JobEmitter {
     try writer.builder.transfer(
       from: Region.weights.rawValue, offset: slice.offset, to: Region.staging.rawValue,
       offset: staging, length: slice.bytes)
-    events.append(
+    note(
       .transfer(
         bytes: slice.bytes, source: Region.weights.rawValue,
         destination: Region.staging.rawValue))

@@ -55,4 +55,9 @@ extension RegisterWriter {
     // 40-bit accumulators for 16-bit inputs.
     try builder.setAccFormat(accFormat: linear.isWide ? .i40 : .i32)
   }
+
+  /// The registers that place buffers, as one number; the timing model cares whether it changes.
+  func bufferLayout(of operation: KernelOperation, block: BlockShape) -> Int {
+    rules.sharedRAMLayout(operation, block: block).map { $0.ifmEnd << 8 | $0.accumulatorStart } ?? 0
+  }
 }

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
+import NPUTiming
 import ProgramFormat
+import Report
 import Session
 import Support
 
@@ -9,8 +11,8 @@ struct SimulateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "simulate", abstract: "Runs one decode step and lists cycles by operation.",
     discussion: """
-      FILE is a package directory. The step runs on the bit-exact simulator; cycles come from the \
-      published per-block formulas. Hazards are what hardware would not forgive: reads of memory never \
+      FILE is a package directory. The step runs on the bit-exact simulator; cycles come from an event \
+      simulation of the NPU's units and memories (Docs/Timing.md). Hazards are what hardware would not forgive: reads of memory never \
       written, missing waits, accesses outside a region.
       """)
 
@@ -26,15 +28,28 @@ struct SimulateCommand: ParsableCommand {
   @Option(help: "Where outputs are written as .npy: the logits of the last token.")
   var outputDir: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Where a trace is written that Perfetto and chrome://tracing open.", valueName: "out.json"))
+  var trace: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where a report is written: one HTML page with drawings.", valueName: "out.html"))
+  var report: String?
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
-  private struct Report: Encodable {
+  private struct Summary: Encodable {
     struct Operation: Encodable {
       let index: Int
       let name: String
       let cycles: Int
       let limiter: String
+      let bound: Int
+      let macs: Int
+      let bytes: Int
     }
     let npuCycles: Int
     let pmu: [String: Int]
@@ -70,14 +85,14 @@ struct SimulateCommand: ParsableCommand {
         Array(session.logits), to: outputDir, name: "logits.npy")
     }
 
-    var operations: [Report.Operation] = []
-    var kernelBusy = 0
-    var transferBusy = 0
+    var operations: [Summary.Operation] = []
+    var jobs: [RunProfile.Job] = []
+    var counters = PMUCounters()
     for job in session.jobReports {
-      kernelBusy += job.timeline.kernelBusy
-      transferBusy += job.timeline.transferBusy
+      counters = counters + PMUCounters(job.timing)
+      var labels: [String] = []
       var kernel = 0
-      for (record, span) in zip(job.result.ops, job.timeline.spans) {
+      for (record, span) in zip(job.result.ops, job.timing.operations) {
         let name: String
         if case .transfer(let bytes) = record.kind {
           name = "dma \(bytes) bytes"
@@ -85,23 +100,28 @@ struct SimulateCommand: ParsableCommand {
           name = kernel < job.provenance.count ? job.provenance[kernel] : "kernel"
           kernel += 1
         }
+        // A transfer belongs to the layer whose weights it brings: the next kernel's.
+        let layer = if case .transfer = record.kind { kernel } else { kernel - 1 }
+        labels.append(job.provenance.indices.contains(layer) ? job.provenance[layer] : name)
         operations.append(
-          Report.Operation(
+          Summary.Operation(
             index: operations.count, name: name, cycles: span.end - span.start,
-            limiter: span.limiter.rawValue))
+            limiter: span.limiter.rawValue, bound: span.bound, macs: span.macs,
+            bytes: span.bytes))
       }
+      jobs.append(RunProfile.Job(name: job.name, timing: job.timing, labels: labels))
     }
     let cycles = session.counters.npuCycles
     let hazards = session.jobReports.flatMap { job in
       job.result.hazards.map { "\(job.name): \($0)" }
     }
-    let pmu = [
-      "cycles": cycles, "kernel_active": kernelBusy, "dma_active": transferBusy,
-      "jobs": session.counters.jobs,
-    ]
+    var pmu = counters.values
+    pmu["cycles"] = cycles
+    pmu["jobs"] = session.counters.jobs
+    try write(jobs, of: program)
     if json {
       try Console.json(
-        Report(
+        Summary(
           npuCycles: cycles, pmu: pmu, ops: operations, hazards: hazards,
           sramPeakBytes: program.manifest.report.sramPeakBytes))
       return
@@ -116,11 +136,35 @@ struct SimulateCommand: ParsableCommand {
     print(
       Console.table([
         ("NPU cycles", Console.count(cycles)),
-        ("kernels busy", Console.count(kernelBusy)),
-        ("DMA busy", Console.count(transferBusy)),
+        ("MAC array busy", Console.count(pmu["mac_active"] ?? 0)),
+        ("DMA busy", Console.count(pmu["dma_active"] ?? 0)),
         ("NPU jobs", Console.count(session.counters.jobs)),
         ("hazards", hazards.isEmpty ? "none" : hazards.joined(separator: "\n")),
       ]))
+  }
+
+  /// Writes the trace and the report that were asked for.
+  private func write(_ jobs: [RunProfile.Job], of program: Program) throws {
+    guard trace != nil || report != nil else { return }
+    let manifest = program.manifest
+    var profile = RunProfile(
+      title: "\(manifest.model.name) on \(manifest.target), one decode step", npu: manifest.npu,
+      clock: manifest.npuClock, macs: Int(manifest.npu.split(separator: "-").last ?? "") ?? 1,
+      jobs: jobs)
+    let near = Set(["arena", "staging"])
+    let working = Set(manifest.regions.filter { near.contains($0.name) }.map(\.memory))
+    profile.energy = EnergyEstimate(jobs.map(\.timing)) { !working.contains($0) }
+    for (path, text) in [
+      (trace, PerfettoTrace(profile).json), (report, ProfilePage(profile).html),
+    ] {
+      guard let path else { continue }
+      do {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+      } catch {
+        throw DiagnosticError(
+          "simulate.output", "cannot be written", at: SourceLocation(file: path))
+      }
+    }
   }
 }
 
