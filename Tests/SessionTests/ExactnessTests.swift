@@ -13,6 +13,7 @@ import Testing
 
 /// A random model compiled for a target, with the interpreter that defines what it must compute.
 struct CompiledModel {
+  let program: Program
   let session: LanguageSession
   let interpreter: IntegerInterpreter
   let vocabulary: Int
@@ -37,7 +38,7 @@ struct CompiledModel {
     let facts = ProgramCompiler.ModelFacts(
       name: "random", architecture: "llama", parameters: 0, quant: recipe.name, bos: nil, eos: nil,
       tokenizer: [])
-    let program = try ProgramCompiler(target: target).compile(graph, facts: facts)
+    program = try ProgramCompiler(target: target).compile(graph, facts: facts)
     session = try LanguageSession(program)
     interpreter = try IntegerInterpreter(graph)
     vocabulary = shape.vocabulary
