@@ -60,7 +60,7 @@ public struct ProgramCompiler {
   public init(target: Target, options: Options = Options()) throws(DiagnosticError) {
     self.target = target
     self.options = options
-    let supported = Accelerator.all.filter { $0.product == .u55 }
+    let supported = Accelerator.all.filter { $0.product != .u65 }
     guard let accelerator = supported.first(where: { $0.name == target.npu.variant }) else {
       throw DiagnosticError(
         "target.npu",
