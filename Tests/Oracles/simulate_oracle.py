@@ -155,6 +155,8 @@ def single_cases(arguments):
     for name, config, options, model in single_ops.cases(arguments.rounds, arguments.seed, only):
         rng = np.random.default_rng([arguments.seed, len(name), *name.encode()])
         inputs = {n: random_input(rng, s, d) for n, s, d in model.inputs.values()}
+        if model.limits:
+            inputs = {n: np.clip(v, -model.limits, model.limits) for n, v in inputs.items()}
         yield name, config, options, model.bytes(), inputs
 
 

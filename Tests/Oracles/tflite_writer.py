@@ -25,6 +25,8 @@ class Model:
         self.buffers = [schema.BufferT()]
         self.codes = []
         self.inputs = {}
+        #: The largest magnitude of input values, where the whole range makes no sense.
+        self.limits = None
 
     def tensor(self, name, shape, dtype, scale=None, zero=0, data=None, axis=0):
         """Adds a tensor; `scale` may be one number or one for each index of `axis`."""
