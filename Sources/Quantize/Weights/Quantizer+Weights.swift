@@ -22,6 +22,8 @@ extension Quantizer {
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
     method: WeightMethod, progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
+    let method = try settled(
+      method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
     let migration = Migration(
       graph, calibration: calibration, recipe: recipe,
       columns: ColumnScaling(curvature, method: method))
@@ -41,6 +43,8 @@ extension Quantizer {
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
     method: WeightMethod
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
+    let method = try settled(
+      method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
     let migration = Migration(
       graph, calibration: calibration, recipe: recipe,
       columns: ColumnScaling(curvature, method: method))
@@ -48,5 +52,34 @@ extension Quantizer {
       graph, migration: migration, curvature: curvature, method: method)
     let (weights, report) = try solver.solve { _, _ in }
     return (solver.restored(weights), report)
+  }
+
+  /// A method whose power of column scaling is the one that is expected to lose least at the bits it
+  /// asks for, judged on a part of the rows (the search of AWQ).
+  private static func settled(
+    _ method: WeightMethod, _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration,
+    curvature: Curvature
+  ) throws(DiagnosticError) -> WeightMethod {
+    guard method.searchesPower, recipe.activations != .int8,
+      case .bitsPerWeight(let bits) = method.grid
+    else { return method }
+    var best = method
+    var least = Double.infinity
+    for power: Float in [0.5, 0.25, 0, 0.75] {
+      var candidate = method
+      candidate.columnPower = power
+      let migration = Migration(
+        graph, calibration: calibration, recipe: recipe,
+        columns: ColumnScaling(curvature, method: candidate))
+      let solver = try WeightSolver(
+        graph, migration: migration, curvature: curvature, method: candidate)
+      let step = try solver.search(bitsPerWeight: bits)
+      let expected = try solver.sampled(lossStep: step).expectedDivergence
+      if expected < least {
+        least = expected
+        best = candidate
+      }
+    }
+    return best
   }
 }

@@ -30,6 +30,7 @@ extension WeightMethod {
       case "power":
         guard value <= 1 else { return false }
         columnPower = Float(value)
+        searchesPower = false
       case "rate": rateWeight = Float(value)
       case "backward": backwardTokens = Int(value)
       default: return false

@@ -22,6 +22,8 @@ public struct WeightMethod: Hashable, Sendable {
   /// How much of a channel's cost is moved out of the weights into the operation before: 0 none,
   /// 1 all, so that all channels cost the same.
   public var columnPower: Float = 0.5
+  /// Whether ``columnPower`` is searched, where the grid asks for bits.
+  public var searchesPower = false
   /// How strongly choices weigh bits; 0 rounds to the nearest, 1 is the rate of exchange at which
   /// a finer step would buy the same.
   public var rateWeight: Float = 0
@@ -39,6 +41,7 @@ public struct WeightMethod: Hashable, Sendable {
   public static func stream(bitsPerWeight: Double) -> WeightMethod {
     var method = WeightMethod(grid: .bitsPerWeight(bitsPerWeight))
     method.rateWeight = 1
+    method.searchesPower = true
     return method
   }
 }
