@@ -10,29 +10,23 @@ struct DecodeEstimate {
   private(set) var bound = 0
 
   private let accelerator: Accelerator
-  private let memories: [MemoryTraits]
+  private let memories: MemorySystem
 
   /// An estimate in the memories of a plan.
   init(accelerator: Accelerator, regions: [Manifest.RegionEntry]) {
     self.accelerator = accelerator
-    memories = BasePointer.allCases.map { pointer in
-      guard let speed = regions.first(where: { $0.index == pointer.region.rawValue })?.speed else {
-        return .ideal
-      }
-      return MemoryTraits(
-        readBytesPerCycle: speed.read, writeBytesPerCycle: max(speed.write, 1e-3),
-        readLatency: speed.readLatency, writeLatency: speed.writeLatency)
-    }
+    memories = MemorySystem(regions, accelerator: accelerator)
   }
 
   /// Adds a job.
   mutating func add(_ events: [IssueEvent]) {
-    cycles += JobTimeline(events, accelerator: accelerator, memories: memories).total
+    cycles += JobTiming(events, accelerator: accelerator, memories: memories).total
   }
 
   /// Adds encoded bytes to the bound.
   mutating func read(_ bytes: Int) {
-    let rate = memories[BasePointer.weights.rawValue].readBytesPerCycle
-    bound += Int((Double(bytes) / rate).rounded(.up))
+    let index = memories.memory(ofRegion: Region.weights.rawValue)
+    guard memories.memories.indices.contains(index) else { return }
+    bound += Int((Double(bytes) / memories.memories[index].bytesPerCycle).rounded(.up))
   }
 }

@@ -60,7 +60,7 @@ public struct ProgramCompiler {
   public init(target: Target, options: Options = Options()) throws(DiagnosticError) {
     self.target = target
     self.options = options
-    let supported = Accelerator.all.filter { $0.product == .u55 }
+    let supported = Accelerator.all.filter { $0.product != .u65 }
     guard let accelerator = supported.first(where: { $0.name == target.npu.variant }) else {
       throw DiagnosticError(
         "target.npu",
@@ -104,11 +104,14 @@ public struct ProgramCompiler {
     _ = try MemoryPlan(sizes: [.arena: arena, .state: state.bytes], target: target)
 
     let tiling = LinearTiling(accelerator: accelerator)
+    let keys = try linearKeys(scheduled, graph)
+    let isInPlace = weightsFitOnChip(graph, arena: arena, state: state.bytes)
     let packer = WeightPacker(
-      graph: graph, accelerator: accelerator, tiling: tiling, sliceBytes: options.sliceBytes)
-    let packed = try packer.pack(try linearKeys(scheduled, graph), progress: progress)
+      graph: graph, accelerator: accelerator, tiling: tiling,
+      sliceBytes: isInPlace ? Int.max : options.sliceBytes)
+    let packed = try packer.pack(keys, progress: progress)
 
-    let stagingStride = (packed.largestSlice + 15) / 16 * 16
+    let stagingStride = isInPlace ? nil : (packed.largestSlice + 15) / 16 * 16
     var params = ParamsBuilder(region: .params)
     // What the CPU reads a row of is kept apart from what the NPU reads again and again.
     var tables = ParamsBuilder(region: .weights, start: packed.content.count)
@@ -120,13 +123,13 @@ public struct ProgramCompiler {
     }
 
     let sizes: [Region: Int] = [
-      .weights: tables.bytes, .arena: arena, .staging: 2 * stagingStride,
+      .weights: tables.bytes, .arena: arena, .staging: 2 * (stagingStride ?? 0),
       .state: state.bytes, .params: params.bytes,
     ]
     let memory = try MemoryPlan(sizes: sizes, target: target)
     let manifest = try self.manifest(
       graph: graph, facts: facts, decode: scheduled[0], emitted: emitted, packed: packed,
-      memory: memory, sizes: sizes, position: position(state, params))
+      memory: memory, sizes: sizes, position: position(state, params, tables))
     return Program(
       manifest: manifest, commands: ByteSource(emitted.commands), steps: emitted.words,
       weights: ByteSource(packed.content + tables.content()), params: ByteSource(params.content()),
@@ -145,11 +148,25 @@ public struct ProgramCompiler {
     var decodeKernels: [Step] = []
   }
 
+  /// Whether all weights have room in fast memory, where convolutions can read them without a copy. By
+  /// their raw size, because their encoding depends on the answer.
+  private func weightsFitOnChip(_ graph: Graph, arena: Int, state: Int) -> Bool {
+    let raw = graph.constants.reduce(0) { $0 + $1.type.byteCount }
+    let sizes: [Region: Int] = [.arena: arena, .state: state, .weights: raw + raw / 8]
+    let plan = try? MemoryPlan(sizes: sizes, target: target)
+    return plan?.memories[.weights]?.kind.isOnChipRAM == true
+  }
+
   /// What the runtime sets for each token.
-  private func position(_ state: StateLayout, _ params: ParamsBuilder) -> Manifest.Position {
+  private func position(
+    _ state: StateLayout, _ params: ParamsBuilder, _ tables: ParamsBuilder
+  ) -> Manifest.Position {
     Manifest.Position(
       maskOffset: state.mask, rotationOffset: params.rotation?.offset ?? 0,
-      rotationRowBytes: params.rotation?.rowBytes ?? 0, cacheRowBytes: params.cacheRowBytes ?? 0)
+      rotationRowBytes: params.rotation?.rowBytes ?? 0, cacheRowBytes: params.cacheRowBytes ?? 0,
+      embeddingOffset: tables.embedding?.offset ?? 0,
+      embeddingRowBytes: tables.embedding?.rowBytes ?? 0,
+      multiplierOffset: tables.embedding?.multipliers ?? 0, multiplierPlace: state.multiplier)
   }
 
   /// The linear layers in order of first use, each once.
@@ -172,7 +189,7 @@ public struct ProgramCompiler {
 
   private func emit(
     _ entry: Scheduled, graph: Graph, state: StateLayout, packed: WeightPacker.Result,
-    tiling: LinearTiling, stagingStride: Int, params: inout ParamsBuilder,
+    tiling: LinearTiling, stagingStride: Int?, params: inout ParamsBuilder,
     tables: inout ParamsBuilder, into out: inout Emitted
   ) throws(DiagnosticError) {
     let firstWord = out.words.count
@@ -201,7 +218,8 @@ public struct ProgramCompiler {
             commands = [.linear(linear)]
             if isDecode { out.decodeBytes += linear.packed.slices.reduce(0) { $0 + $1.bytes } }
           } else {
-            commands = try lowering.commands(operation, time: time, params: &params)
+            commands = try lowering.commands(
+              operation, time: time, params: &params, tables: &tables)
           }
           try emitter.emit(commands, for: operation.provenance.source)
           time += 1

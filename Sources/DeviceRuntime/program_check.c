@@ -95,12 +95,12 @@ static void check_embedding(checker *c) {
 static void check_attention(checker *c) {
   const uint32_t *s = c->step;
   uint64_t count, cache;
-  extent read[6], scratch, out;
+  extent read[5], scratch, out;
   require_tokens(c, s[0]);
   require_heads(c, s[1], s[3]);
   require(c, s[2] >= 1 && s[2] <= s[1] && s[1] % (s[2] == 0 ? 1 : s[2]) == 0);
   require(c, s[4] >= s[3] && s[4] <= SWL_MAX_HEAD_DIM);
-  require(c, s[10] <= SWL_MAX_SHIFT && s[13] <= (uint32_t)INT32_MAX && s[14] <= SWL_MAX_SHIFT);
+  require(c, s[9] <= (uint32_t)INT32_MAX && s[10] <= SWL_MAX_SHIFT && s[13] <= (uint32_t)INT32_MAX && s[14] <= SWL_MAX_SHIFT);
   require_context(c, s[5]);
   if (!c->ok) {
     return;
@@ -110,13 +110,12 @@ static void check_attention(checker *c) {
   read[0] = place(c, s[6], count, 2);
   read[1] = place(c, s[7], cache, 1);
   read[2] = place(c, s[8], cache, 1);
-  read[3] = place(c, s[9], s[1], 4);
-  read[4] = place(c, s[11], 512, 4);
-  read[5] = place(c, s[12], 512, 4);
+  read[3] = place(c, s[11], 512, 4);
+  read[4] = place(c, s[12], 512, 4);
   scratch = place_out(c, s[15], s[5], 4);
   out = place_out(c, s[16], count, out_size(c, s[17]));
   apart(c, out, scratch);
-  for (int i = 0; i < 6; i++) {
+  for (int i = 0; i < 5; i++) {
     apart(c, out, read[i]);
     apart(c, scratch, read[i]);
   }
@@ -177,6 +176,15 @@ swl_status swl_program_check(const swl_program *program) {
               (uint64_t)program->context * program->rotation_row_bytes, 1);
   (void)place(&c, SWL_MAKE_REF(SWL_REGION_STATE, 0),
               (uint64_t)program->context * program->cache_row_bytes, 1);
+  if (program->embedding_row_bytes > 0) {
+    require(&c, program->embedding <= 0x1FFFFFFFu && program->multipliers <= 0x1FFFFFFFu &&
+                    program->multiplier_place <= 0x1FFFFFFFu);
+    require(&c, program->embedding % 16 == 0 && program->embedding_row_bytes % 16 == 0);
+    (void)place(&c, SWL_MAKE_REF(SWL_REGION_WEIGHTS, program->embedding),
+                (uint64_t)program->vocabulary * program->embedding_row_bytes, 1);
+    (void)place(&c, SWL_MAKE_REF(SWL_REGION_WEIGHTS, program->multipliers), program->vocabulary, 4);
+    (void)place(&c, SWL_MAKE_REF(SWL_REGION_STATE, program->multiplier_place), 1, 4);
+  }
   require(&c, program->mask <= 0x1FFFFFFFu && program->rotation <= 0x1FFFFFFFu);
   require(&c, program->rotation % 16 == 0 && program->rotation_row_bytes % 16 == 0 &&
                   program->cache_row_bytes % 16 == 0);

@@ -111,7 +111,7 @@ typedef struct swl_attention_args {
   uint32_t n, heads, kv_heads, head_dim, pitch, context, position;
   const int16_t *q;                ///< [n, heads, head_dim]
   const int8_t *k, *v;             ///< [kv_heads, context, pitch]
-  const int32_t *score_multiplier; ///< [heads]
+  int32_t score_multiplier;
   unsigned score_shift;
   const uint32_t *powers;      ///< tables of 512 words
   const uint32_t *reciprocals;

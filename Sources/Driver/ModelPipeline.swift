@@ -13,6 +13,9 @@ struct ModelPipeline {
   /// Tokens calibration looks at, by default: enough to see every layer's range, seconds to run.
   static let calibrationTokens = 2048
 
+  /// The same for recipes that weigh errors in weights: second moments take more tokens than ranges.
+  static let curvatureTokens = 8192
+
   /// Draws nothing when set.
   var quiet = false
 
@@ -42,19 +45,66 @@ struct ModelPipeline {
   func quantised(
     _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?
   ) throws(DiagnosticError) -> Graph {
-    let sequences = try calibrationSequences(model, text: calibration)
-    let bar = ProgressBar("quantising", quiet: quiet)
+    let sequences = try calibrationSequences(
+      model, text: calibration,
+      limit: recipe.weights == nil ? Self.calibrationTokens : Self.curvatureTokens)
+    let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
-    try Self.verify(model.graph, after: "importing \(model.name)")
-    let graph = try Quantizer.quantize(
-      model.graph, recipe: recipe, calibrationTokens: sequences)
-    try Self.verify(graph, after: "quantising \(model.name) to \(recipe.name)")
-    return graph
+    let made = try Quantizer.quantize(
+      model.graph, recipe: recipe, calibrationTokens: sequences, progress: bar.update)
+    try Self.verify(made.graph, after: "quantising \(model.name) to \(recipe.name)")
+    return made.graph
+  }
+
+  /// Watches a model, to quantise it by what errors in its weights cost.
+  func observed(
+    _ model: ImportedModel, calibration: String?, holdsOut: Bool
+  ) throws(DiagnosticError) -> ObservedModel {
+    let sequences = try calibrationSequences(
+      model, text: calibration, limit: Self.curvatureTokens)
+    let bar = StagedProgress(quiet: quiet)
+    defer { bar.finish() }
+    return try ObservedModel(
+      model.graph, calibrationTokens: sequences, backward: WeightMethod.eightBit.backwardTokens,
+      holdsOut: holdsOut, progress: bar.update)
+  }
+
+  /// Quantises a watched model.
+  func quantised(
+    _ observed: ObservedModel, recipe: QuantizationRecipe, method: WeightMethod
+  ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
+    let bar = StagedProgress(quiet: quiet)
+    defer { bar.finish() }
+    let made = try Quantizer.quantize(
+      observed, recipe: recipe, method: method, progress: bar.update)
+    try Self.verify(made.graph, after: "quantising to \(recipe.name)")
+    return made
+  }
+
+  /// Quantises a watched model within a bound on its divergence, in nats a token.
+  func quantised(
+    _ observed: ObservedModel, recipe: QuantizationRecipe, divergence: Double
+  ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport, divergence: Double) {
+    let bar = StagedProgress(quiet: quiet)
+    defer { bar.finish() }
+    let made = try Quantizer.quantize(
+      observed, recipe: recipe, divergence: divergence, progress: bar.update)
+    try Self.verify(made.graph, after: "quantising to \(recipe.name)")
+    return made
+  }
+
+  /// What bits would buy.
+  func choices(
+    _ observed: ObservedModel, recipe: QuantizationRecipe
+  ) throws(DiagnosticError) -> [WeightChoice] {
+    let bar = StagedProgress(quiet: quiet)
+    defer { bar.finish() }
+    return try Quantizer.choices(observed, recipe: recipe, progress: bar.update)
   }
 
   /// Token sequences to calibrate with: the given text, else our own.
   func calibrationSequences(
-    _ model: ImportedModel, text: String?
+    _ model: ImportedModel, text: String?, limit: Int
   ) throws(DiagnosticError) -> [[Int32]] {
     guard let tokenizer = model.tokenizer else {
       // Without a tokenizer any tokens are as good as others; a fixed spread keeps builds repeatable.
@@ -68,7 +118,7 @@ struct ModelPipeline {
     let source = try text.map { path throws(DiagnosticError) in try TextFile.read(path) }
     return TokenSequences.split(
       source ?? CalibrationText.plainEnglish, tokenizer: tokenizer,
-      context: model.configuration.context, limit: Self.calibrationTokens)
+      context: model.configuration.context, limit: limit)
   }
 
   /// Compiles a quantised graph for a target.

@@ -76,6 +76,6 @@ struct RootCommand: ParsableCommand {
     subcommands: [
       InspectCommand.self, TokenizeCommand.self, CompileCommand.self, GenerateCommand.self,
       SimulateCommand.self, DisassembleCommand.self, EvaluateCommand.self, BisectCommand.self,
-      TargetsCommand.self,
+      TargetsCommand.self, ValidateTimingCommand.self,
     ])
 }

@@ -73,8 +73,11 @@ extension OpCode {
         float: signature(
           "q", "pos", "$k", "$v", integers: ["heads", "kv_heads", "head_dim"], reals: ["scale"]),
         integer: signature(
-          "q", "pos", "$k", "$v", "@score_multiplier",
-          integers: ["heads", "kv_heads", "head_dim", "score_shift", "multiplier", "shift"]))
+          "q", "pos", "$k", "$v",
+          integers: [
+            "heads", "kv_heads", "head_dim", "score_multiplier", "score_shift", "multiplier",
+            "shift",
+          ]))
     case .silu, .gelu: define(float: signature("x"), integer: nil)
     case .lut: define(float: nil, integer: signature("x", "@table"))
     case .mul:

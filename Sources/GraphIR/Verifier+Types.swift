@@ -132,7 +132,6 @@ extension Verifier {
       let isPadded = op.form == .integer && pitch > headDim
       expect(2, [kvHeads, op.shape(2)[1], isPadded ? pitch : headDim])
       expect(3, op.shape(2))
-      expect(4, [heads])
       expectResult(x)
     case .silu, .gelu: expectResult(x)
     case .lut:

@@ -98,6 +98,8 @@ public struct Machine {
     var resultFlag = false
     var commandIndex = 0
     var byteOffset = 0
+    /// Words of the stream since the last recorded event.
+    var words = 0
   }
 
   /// Executes the next command; `false` after the last.
@@ -113,6 +115,7 @@ public struct Machine {
         what: "commands", value: job.result.commands + 1, limit: options.limits.maximumCommands)
     }
     job.result.commands += 1
+    job.words += command.word == nil ? 1 : 2
     guard opcodes.contains(opcode: command.opcode, isWide: command.word != nil) else {
       throw .malformedStream(
         "unknown opcode \(command.opcode) (cmd\(command.word == nil ? 0 : 1))")
@@ -140,6 +143,7 @@ public struct Machine {
     switch command.opcode {
     case 0:
       job.result.interrupts.append(command.parameter)
+      if options.recordsOperations { recordCommands(&job) }
       return false
     case 1: job.result.interrupts.append(command.parameter)
     case 2:
@@ -157,11 +161,17 @@ public struct Machine {
     case 17:
       let count = Int(command.parameter & 15)
       job.tracker.waitForTransfers(count)
-      if options.recordsOperations { job.result.issues.append(.transferWait(count)) }
+      if options.recordsOperations {
+        recordCommands(&job)
+        job.result.issues.append(.transferWait(count))
+      }
     case 18:
       let count = Int(command.parameter & 3)
       job.tracker.waitForKernels(count)
-      if options.recordsOperations { job.result.issues.append(.kernelWait(count)) }
+      if options.recordsOperations {
+        recordCommands(&job)
+        job.result.issues.append(.kernelWait(count))
+      }
     case 19: break
     default: throw .malformedStream("unknown operation \(command.opcode)")
     }
@@ -199,7 +209,9 @@ public struct Machine {
     job.result.kernels += 1
     onKernel?(job.result.kernels - 1)
     if options.recordsOperations {
-      job.result.issues.append(.kernel(KernelDescription(op)))
+      recordCommands(&job)
+      job.result.issues.append(
+        .kernel(KernelDescription(op, registers: job.registers, hardware: hardware)))
       job.result.ops.append(
         OpRecord(
           kind: op.kind.recordKind, commandIndex: job.commandIndex, byteOffset: job.byteOffset,
@@ -231,6 +243,7 @@ public struct Machine {
     TransferEngine.run(transfer, access, indices: indices, internalMemory: &internalMemory)
     job.result.transfers += 1
     if options.recordsOperations {
+      recordCommands(&job)
       job.result.issues.append(
         .transfer(
           bytes: transfer.totalBytes, source: transfer.source.region ?? 0,
@@ -240,6 +253,12 @@ public struct Machine {
           kind: .transfer(bytes: transfer.totalBytes), commandIndex: job.commandIndex,
           byteOffset: job.byteOffset, ofmShape: [], operations: 0, weightBytes: 0))
     }
+  }
+
+  /// Records the words parsed since the last event, for the command front end.
+  private func recordCommands(_ job: inout Job) {
+    job.result.issues.append(.commands(words: job.words))
+    job.words = 0
   }
 
   /// Reports inputs that were never written.

@@ -14,20 +14,30 @@ struct IntegerGraphBuilder {
   private var made: [String: ConstantID] = [:]
   /// The site that defines each value of the function at hand.
   private var producers: [ValueID: Site] = [:]
-  private var weights: [ConstantID: (id: ConstantID, scales: [Float])] = [:]
+  /// Weights made so far. What linear layers read is rounded apart from an embedding table that
+  /// shares its numbers.
+  private var weights: [WeightKey: (id: ConstantID, scales: [Float])] = [:]
+  /// Weights of linear layers that were rounded before.
+  private let rounded: [ConstantID: WeightQuantizer.Result]
   /// The head width of weights whose result is turned by position.
   private var turned: [ConstantID: Int] = [:]
+
+  private struct WeightKey: Hashable {
+    var id: ConstantID
+    var isTable: Bool
+  }
 
   /// A builder that has made nothing yet.
   init(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, migration: Migration,
-    scales: ScalePlan
+    scales: ScalePlan, rounded: [ConstantID: WeightQuantizer.Result] = [:]
   ) {
     source = graph
     self.recipe = recipe
     self.calibration = calibration
     self.migration = migration
     self.scales = scales
+    self.rounded = rounded
     result = Graph(name: graph.name, metadata: graph.metadata)
     result.metadata["quantization"] = recipe.name
   }
@@ -220,18 +230,15 @@ struct IntegerGraphBuilder {
         let rows = result[v].type.quant, let factor = before.float("scale")
       else { throw failure(before, "needs two states and a scale") }
       let (q, out) = (try scale(0), try resultScale())
-      guard let heads = before.int("heads"), heads > 0,
-        rows.scales.allSatisfy({ $0 == rows.scales[0] })
-      else { throw failure(before, "needs one scale for all values") }
-      // log2(e) · 2^12.
-      let steps = factor * 1.442_695_040_888_963_4 * 4096
-      let group = max(heads / max(keys.scales.count, 1), 1)
-      let (multipliers, scoreShift) = try common(
-        before, (0..<heads).map { q * Double(keys.scales[$0 / group]) * steps })
-      let scores = add("\(site).score_multiplier", .int32, [heads]) {
-        ConstantData(int32: multipliers)
+      guard rows.scales.allSatisfy({ $0 == rows.scales[0] }),
+        keys.scales.allSatisfy({ $0 == keys.scales[0] })
+      else { throw failure(before, "needs one scale for all heads of a cache") }
+      // log2(e) · 2^12, and the 7 bits that products lose.
+      let steps = factor * 1.442_695_040_888_963_4 * 0x1p19
+      let step = q * Double(keys.scales[0]) * steps
+      guard let scores = FixedMultiplier(fixed31: step) else {
+        throw failure(before, "its scale of \(step) cannot be written")
       }
-      operation.operands.append(.constant(scores))
       let real = Double(rows.scales[0]) / 256 / out
       var fixed = FixedMultiplier(multiplier: 1, shift: 0)
       if function.element(.value(before.results[0])) == .int8 {
@@ -240,7 +247,8 @@ struct IntegerGraphBuilder {
         }
         fixed = found
       }
-      operation.attributes["score_shift"] = .int(scoreShift)
+      operation.attributes["score_multiplier"] = .int(Int(scores.multiplier))
+      operation.attributes["score_shift"] = .int(Int(scores.shift))
       operation.attributes["multiplier"] = .int(Int(fixed.multiplier))
       operation.attributes["shift"] = .int(Int(fixed.shift))
     case .silu, .gelu:
@@ -289,15 +297,26 @@ struct IntegerGraphBuilder {
   private mutating func weight(
     _ operation: GraphIR.Operation, _ id: ConstantID
   ) throws(DiagnosticError) -> (id: ConstantID, scales: [Float]) {
-    if let known = weights[id] { return known }
+    let isTable = operation.code == .embedding
+    // One constant serves both unless the layer's columns were changed for its own sake.
+    let apart = rounded[id] != nil || migration.columnFactors[id] != nil
+    let key = WeightKey(id: id, isTable: isTable && apart)
+    if let known = weights[key] { return known }
     let constant = source[id]
-    guard constant.type.shape.rank == 2, let data = constant.data,
-      let quantised = WeightQuantizer.quantize(
+    let quantised: WeightQuantizer.Result?
+    if !isTable, let ready = rounded[id] {
+      quantised = ready
+    } else if constant.type.shape.rank == 2, let data = constant.data {
+      quantised = WeightQuantizer.quantize(
         data, rows: constant.type.shape[0], columns: constant.type.shape[1],
-        rotations: migration.rotations[id], rowFactors: migration.rowFactors[id],
-        columnFactors: migration.columnFactors[id],
+        rotations: isTable ? nil : migration.rotations[id],
+        rowFactors: isTable ? nil : migration.rowFactors[id],
+        columnFactors: isTable ? nil : migration.columnFactors[id],
         importance: importance(operation, id))
-    else {
+    } else {
+      quantised = nil
+    }
+    guard let quantised else {
       throw failure(operation, "'\(constant.name)' is not a matrix of finite numbers")
     }
     var (scales, bytes) = (quantised.scales, quantised.bytes)
@@ -308,11 +327,11 @@ struct IntegerGraphBuilder {
     }
     let made = result.addConstant(
       Constant(
-        name: constant.name,
+        name: constant.name + (key.isTable ? ".table" : ""),
         type: TensorType(
           constant.type.shape, .int8, quant: QuantParams(scales: scales, axis: 0)),
         data: ConstantData(bytes: bytes, encoding: .dense(.int8))))
-    weights[id] = (made, scales)
+    weights[key] = (made, scales)
     return (made, scales)
   }
 

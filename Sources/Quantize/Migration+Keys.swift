@@ -6,7 +6,7 @@ extension Migration {
   /// factor.
   ///
   /// Turns and factors commute with the rotation by position, so scores are unchanged. A constant
-  /// taken from every key adds the same to all scores of a query, which softmax ignores. A head's
+  /// taken from every key adds the same to all scores of a query, which softmax ignores. A
   /// cache has one step, set by its widest channel: lifting every pair to that width costs nothing and
   /// makes its steps finer. A pair that turns slowly stays on one side of zero on all positions;
   /// centred it needs a fraction of the range.
@@ -35,9 +35,8 @@ extension Migration {
       let turn = ranges.indices.min { ranges[$0].reach < ranges[$1].reach } ?? 0
       return (turn: turn, range: ranges[turn])
     }
+    let top = pairs.map(\.range.reach).max() ?? 0
     let factors = pairs.indices.map { pair in
-      let head = pairs[pair / half * half..<(pair / half + 1) * half]
-      let top = head.map(\.range.reach).max() ?? 0
       return top > 0 ? min(top / max(pairs[pair].range.reach, 1e-20), Self.limit) : 1
     }
     // The pair of the key head that a pair of a query head meets.

@@ -24,28 +24,38 @@ struct Migration {
   private var producer: [ValueID: Int] = [:]
   private var uses: [ConstantID: Int] = [:]
   let calibration: Calibration
+  private let columns: ColumnScaling?
 
   /// The largest factor: a channel that calibration saw idle must still have room to move.
   static let limit: Float = 32
 
   /// The rescalings for a graph, found in its function `score` (or `decode`).
-  init(_ graph: Graph, calibration: Calibration, recipe: QuantizationRecipe) {
+  ///
+  /// - Parameter columns: factors that suit the weights; 8-bit activations have factors of their own.
+  init(
+    _ graph: Graph, calibration: Calibration, recipe: QuantizationRecipe,
+    columns: ColumnScaling? = nil
+  ) {
     function = graph.function("score") ?? graph.function("decode") ?? Function(name: "")
     sites = Site.sites(of: function)
     self.calibration = calibration
+    self.columns = recipe.activations == .int8 ? nil : columns
     for (index, operation) in function.operations.enumerated() {
       for id in operation.results { producer[id] = index }
-      for case .constant(let id) in operation.operands { uses[id, default: 0] += 1 }
+      // An embedding table is rounded apart from the layer that shares its numbers.
+      for case .constant(let id) in operation.operands
+      where operation.code != .embedding { uses[id, default: 0] += 1 }
     }
     for operation in function.operations where operation.code == .attention {
       evenKeys(operation, graph)
     }
-    guard recipe.activations == .int8 else { return }
+    guard recipe.activations == .int8 || self.columns != nil else { return }
     for (index, operation) in function.operations.enumerated() {
       switch operation.code {
       case .rmsNorm: smoothNorm(index)
       case .mul: smoothProduct(index)
-      case .attention: smoothValues(index)
+      // Levelled values leave no room in the 8-bit cache, which one step per head serves.
+      case .attention where self.columns == nil: smoothValues(index)
       default: break
       }
     }
@@ -83,6 +93,11 @@ struct Migration {
     return largest.map { min(max(exp((mean - log(max($0, 1e-20))) / 2), 1 / limit), limit) }
   }
 
+  /// The factors of the channels of what an operation makes.
+  private func factors(_ index: Int, _ largest: [Float]) -> [Float] {
+    columns?.factors[sites[index]] ?? Self.smoothing(largest)
+  }
+
   /// The weights of the linear layers that read a value; nil when anything else reads it too.
   private func readers(_ index: Int) -> [ConstantID]? {
     guard let value = function.operations[index].results.first,
@@ -106,7 +121,7 @@ struct Migration {
       uses[gamma] == 1, let weights = readers(index),
       let seen = calibration.sites[sites[index]]?.channelMax
     else { return }
-    let factors = Self.smoothing(seen)
+    let factors = factors(index, seen)
     gammaFactors[gamma] = factors
     siteFactors[sites[index]] = factors
     for weight in weights { columnFactors[weight] = factors.map { 1 / $0 } }
@@ -123,7 +138,7 @@ struct Migration {
       let value = function.operations[linear].results.first,
       function.operations.filter({ $0.operands.contains(.value(value)) }).count == 1
     else { return }
-    let factors = Self.smoothing(seen)
+    let factors = factors(index, seen)
     rowFactors[up] = factors
     siteFactors[sites[linear]] = factors
     siteFactors[sites[index]] = factors

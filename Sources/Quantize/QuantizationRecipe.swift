@@ -7,21 +7,49 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// The type of what linear layers read: `int8` or `int16`.
   public var activations: ElementType
 
+  /// How weights are rounded beyond the nearest of 8-bit steps; nil for that.
+  public var weights: WeightMethod?
+
   /// 8-bit weights, 8-bit inputs of the linear layers.
   public static let w8a8 = QuantizationRecipe(name: "w8a8", activations: .int8)
   /// 8-bit weights, 16-bit inputs of the linear layers.
   public static let w8a16 = QuantizationRecipe(name: "w8a16", activations: .int16)
+  /// 15-level weights, 8-bit inputs of the linear layers.
+  public static let w4a8 = QuantizationRecipe(
+    name: "w4a8", activations: .int8, weights: .fourBit)
+  /// 15-level weights, 16-bit inputs of the linear layers.
+  public static let w4a16 = QuantizationRecipe(
+    name: "w4a16", activations: .int16, weights: .fourBit)
   /// All recipes, in the order they are listed to the user.
-  public static let all = [w8a8, w8a16]
+  public static let all = [w8a8, w8a16, w4a8, w4a16]
 
-  /// The recipe called `name`.
+  /// The recipe called `name`: one of ``all``; or `b3.8a16`, for a mean of 3.8 bits a weight in the
+  /// stream. Options of ``WeightMethod`` may follow a colon: `w4a16:shrinkage=0.05`.
   public init?(name: String) {
-    guard let found = Self.all.first(where: { $0.name == name }) else { return nil }
-    self = found
+    let parts = name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    let base = parts.first.map(String.init) ?? ""
+    if let found = Self.all.first(where: { $0.name == base }) {
+      self = found
+    } else if let end = base.lastIndex(of: "a"), base.hasPrefix("b"),
+      let bits = Double(base[base.index(after: base.startIndex)..<end]), bits.isFinite,
+      WeightMethod.streamBits.contains(bits), ["a8", "a16"].contains(base[end...])
+    {
+      self.init(
+        name: base, activations: base.hasSuffix("a8") ? .int8 : .int16,
+        weights: .stream(bitsPerWeight: bits))
+    } else {
+      return nil
+    }
+    guard parts.count > 1 else { return }
+    var method = weights ?? .eightBit
+    guard method.apply(String(parts[1])) else { return nil }
+    weights = method
+    self.name = name
   }
 
-  private init(name: String, activations: ElementType) {
+  private init(name: String, activations: ElementType, weights: WeightMethod? = nil) {
     self.name = name
     self.activations = activations
+    self.weights = weights
   }
 }

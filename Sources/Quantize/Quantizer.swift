@@ -15,7 +15,27 @@ public enum Quantizer {
   public static func quantize(
     _ graph: Graph, recipe: QuantizationRecipe, calibrationTokens sequences: [[Int32]]
   ) throws(DiagnosticError) -> Graph {
-    try quantize(graph, recipe: recipe, calibration: try calibrate(graph, on: sequences))
+    try quantize(graph, recipe: recipe, calibrationTokens: sequences) { _, _, _ in }.graph
+  }
+
+  /// As ``quantize(_:recipe:calibrationTokens:)``, saying how far it is.
+  ///
+  /// - Parameter progress: called with what is done, and how much of how much.
+  /// - Returns: the integer graph, and what rounding made of the weights where the recipe has a
+  ///   method for them.
+  public static func quantize(
+    _ graph: Graph, recipe: QuantizationRecipe, calibrationTokens sequences: [[Int32]],
+    progress: (_ stage: String, _ done: Int, _ of: Int) -> Void
+  ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport?) {
+    if let method = recipe.weights {
+      let observed = try ObservedModel(
+        graph, calibrationTokens: sequences, backward: method.backwardTokens, progress: progress)
+      let made = try quantize(observed, recipe: recipe, method: method, progress: progress)
+      return (made.graph, made.report)
+    }
+    return (
+      try quantize(graph, recipe: recipe, calibration: try calibrate(graph, on: sequences)), nil
+    )
   }
 
   /// The ranges of a model's values on token sequences, and on text of its own when it is small.

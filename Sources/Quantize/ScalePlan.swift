@@ -19,6 +19,9 @@ struct ScalePlan {
   /// diverge least on both models measured (`Docs/Numerics.md`). Values need none.
   private static let keyMargin: Float = 1.35
 
+  /// The same where channels were scaled to be alike: any of them may turn out to be the largest.
+  private static let levelledMargin: Float = 4
+
   /// Chooses all scales.
   init(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, migration: Migration
@@ -61,15 +64,11 @@ struct ScalePlan {
     }
     // The norms add up a row's magnitudes; eight times the largest sum seen still fits 32 bits.
     residual = largest / 0x1p28
-    /// States that attention reads as values.
-    var valueStates = Set<StateID>()
-    for operation in function.operations
-    where operation.code == .attention && operation.operands.count > 3 {
-      if case .state(let id) = operation.operands[3] { valueStates.insert(id) }
-    }
     func set(_ index: Int, _ element: ElementType, largest: Float) {
       let limit: Float = element == .int8 ? 127 : 32767
-      types[sites[index]] = (element, max(largest, 1e-12) * Self.margin / limit)
+      let isLevelled = element == .int16 && migration.siteFactors[sites[index]] != nil
+      let margin = isLevelled ? Self.levelledMargin : Self.margin
+      types[sites[index]] = (element, max(largest, 1e-12) * margin / limit)
     }
     for (index, operation) in function.operations.enumerated() {
       if isResidual.contains(index) {
@@ -107,13 +106,8 @@ struct ScalePlan {
         } else {
           channels = try channelMax(sites[source])
         }
-        let headDim = graph[state].type.shape[2]
-        let top = channels.max() ?? 0
-        states[state] = (0..<graph[state].type.shape[0]).map { head in
-          let part = channels[head * headDim..<(head + 1) * headDim]
-          let reach = valueStates.contains(state) ? top : part.max() ?? 0
-          return max(reach, 1e-12) / 127
-        }
+        let scale = max(channels.max() ?? 0, 1e-12) / 127
+        states[state] = [Float](repeating: scale, count: graph[state].type.shape[0])
       case .embedding, .add: break
       case .layerNorm, .lut:
         throw DiagnosticError(

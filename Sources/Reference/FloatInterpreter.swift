@@ -27,15 +27,17 @@ public typealias FloatTransform = (
 public struct FloatInterpreter: Sendable {
   /// The graph it runs.
   public let graph: Graph
-  private let plans: [String: Plan]
+  let plans: [String: Plan]
 
-  private struct Plan: Sendable {
+  /// A function made ready to run.
+  struct Plan: Sendable {
     var function: Function
     var steps: [Step]
     var dead: [[Int]]
   }
 
-  private enum Step: Sendable {
+  /// One operation with what it reads.
+  enum Step: Sendable {
     case embedding(ConstantData, vocabulary: Int, out: Int)
     case rmsNorm(Int, gamma: [Float], eps: Float, out: Int)
     case layerNorm(Int, gamma: [Float], beta: [Float], eps: Float, out: Int)
@@ -209,7 +211,7 @@ public struct FloatInterpreter: Sendable {
   }
 
   /// Runs one step and returns the value it defined, −1 for none.
-  private func execute(
+  func execute(
     _ step: Step, _ function: Function, _ ids: [Int32], _ position: Int,
     _ values: inout [[Float]], _ state: inout FloatState
   ) throws(DiagnosticError) -> Int {

@@ -12,8 +12,8 @@ struct IntegerAttention: Sendable {
   var pitch: Int
   /// Positions of the caches.
   var context: Int
-  /// From sums to 2^-12 powers of two, by query head.
-  var scoreMultiplier: [Int32]
+  /// From sums to 2^-12 powers of two.
+  var scoreMultiplier: Int
   var scoreShift: Int
   /// From 2^-8 steps of the values' scale to the result.
   var multiplier: Int
@@ -32,7 +32,7 @@ struct IntegerAttention: Sendable {
         for unit in units {
           let (t, h) = (unit / heads, unit % heads)
           head(
-            q + unit * headDim, h: h, g: h / group, count: position + t + 1, k: k, v: v,
+            q + unit * headDim, g: h / group, count: position + t + 1, k: k, v: v,
             scores: scores, sums: scores + length, store: { store(unit * headDim + $0, $1) })
         }
       }
@@ -42,20 +42,20 @@ struct IntegerAttention: Sendable {
   /// One head of one row over `count` positions.
   @inline(__always)
   private func head(
-    _ q: UnsafePointer<Int16>, h: Int, g: Int, count: Int, k: UnsafePointer<Int8>,
+    _ q: UnsafePointer<Int16>, g: Int, count: Int, k: UnsafePointer<Int8>,
     v: UnsafePointer<Int8>, scores: UnsafeMutablePointer<Int32>,
     sums: UnsafeMutablePointer<Int32>, store: (Int, Int64) -> Void
   ) {
     let keys = k + g * context * pitch
     let rows = v + g * context * pitch
-    let m = Int64(scoreMultiplier[h])
+    let m = Int64(scoreMultiplier)
     let s = Int64(scoreShift)
     // Positions out of reach count as −2^30.
     var top = Int16.min
     for j in 0..<count {
       let row = keys + j * pitch
       var sum: Int32 = 0
-      for i in 0..<headDim { sum &+= Int32(q[i]) &* Int32(row[i]) }
+      for i in 0..<headDim { sum &+= (Int32(q[i]) &* Int32(row[i]) &+ 64) >> 7 }
       scores[j] = Int32(truncatingIfNeeded: Natural.shift(Int64(sum) &* m, s))
       top = max(top, Natural.sat16(Natural.shift(Int64(scores[j]), 4)))
     }

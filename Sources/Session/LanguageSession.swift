@@ -131,8 +131,8 @@ public final class LanguageSession {
     public let name: String
     /// Its operations and hazards.
     public let result: RunResult
-    /// When each of them ran.
-    public let timeline: JobTimeline
+    /// When each of them ran, and what limited it.
+    public let timing: JobTiming
     /// The model's tensor of each kernel operation.
     public let provenance: [String]
   }
@@ -140,12 +140,12 @@ public final class LanguageSession {
   /// The jobs that have run, in program order.
   public var jobReports: [JobReport] {
     program.manifest.jobs.indices.compactMap { index in
-      guard let result = npu.lastRuns[index], let timeline = npu.timeline(of: index) else {
+      guard let result = npu.lastRuns[index], let timing = npu.timing(of: index) else {
         return nil
       }
       let job = program.manifest.jobs[index]
       return JobReport(
-        name: job.name, result: result, timeline: timeline, provenance: job.provenance)
+        name: job.name, result: result, timing: timing, provenance: job.provenance)
     }
   }
 

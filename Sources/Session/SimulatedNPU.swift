@@ -74,9 +74,9 @@ final class SimulatedNPU {
     cpuWrites = writes
   }
 
-  /// The time line of a job that has run.
-  func timeline(of job: Int) -> JobTimeline? {
-    lastRuns[job].flatMap { cost.timeline(of: job, $0) }
+  /// The timing of a job that has run.
+  func timing(of job: Int) -> JobTiming? {
+    lastRuns[job].flatMap { cost.timing(of: job, $0) }
   }
 
   /// Moves the base pointers that follow the position to where the runtime puts them.
@@ -85,7 +85,7 @@ final class SimulatedNPU {
       of: UnsafeMutablePointer<UInt8>?.self, capacity: BasePointer.allCases.count
     ) { bases in
       swl_base_pointers(context, bases.baseAddress)
-      for pointer in [BasePointer.rotation, .cacheRow] {
+      for pointer in [BasePointer.rotation, .cacheRow, .embeddingRow] {
         let region = pointer.region.rawValue
         guard let at = bases[pointer.rawValue], let start = image.bases[region] else { continue }
         machine.memory.bind(region: pointer.rawValue, to: banks[region], offset: at - start)
@@ -114,7 +114,7 @@ final class SimulatedNPU {
         return -1
       }
       jobs += 1
-      cycles += cost.timeline(of: index, result)?.total ?? 0
+      cycles += cost.timing(of: index, result)?.total ?? 0
       lastRuns[index] = result
       return 0
     } catch {
@@ -132,6 +132,7 @@ extension Hardware {
     switch parts[1] {
     case "u55": return .u55(macs: macs)
     case "u65": return .u65(macs: macs)
+    case "u85": return .u85(macs: macs)
     default: return nil
     }
   }

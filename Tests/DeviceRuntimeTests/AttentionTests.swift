@@ -12,7 +12,7 @@ import Testing
     var v: [Int8] = []
     /// Bytes of a cache row beyond the head's channels.
     var padding = 0
-    var score: (factors: [Int32], shift: Int) = ([], 0)
+    var score: (Int32, Int) = (1, 0)
     var out: (Int32, Int) = (1, 0)
 
     func run() -> [Int]? {
@@ -21,7 +21,6 @@ import Testing
       let qRef = machine.put(q, in: DeviceMachine.arena)
       let kRef = machine.put(padded(k), in: DeviceMachine.state)
       let vRef = machine.put(padded(v), in: DeviceMachine.state)
-      let factors = machine.put(score.factors, in: DeviceMachine.params)
       let powers = machine.put(Contract.powers, in: DeviceMachine.params)
       let reciprocals = machine.put(Contract.reciprocals, in: DeviceMachine.params)
       let scratch = machine.reserve(context * 4, in: DeviceMachine.arena)
@@ -31,7 +30,7 @@ import Testing
         step(
           SWL_KERNEL_ATTENTION,
           sizes + [
-            qRef, kRef, vRef, factors, UInt32(score.shift), powers, reciprocals,
+            qRef, kRef, vRef, UInt32(bitPattern: score.0), UInt32(score.1), powers, reciprocals,
             UInt32(bitPattern: out.0), UInt32(out.1), scratch, result, UInt32(bits),
           ]),
         n: n, position: position)
@@ -60,7 +59,7 @@ import Testing
         }
         return Contract.attention(
           q: Array(q[unit * headDim..<(unit + 1) * headDim]), k: rows(k), v: rows(v),
-          score: (score.factors[h], score.shift), out: out, bits: bits)
+          score: score, out: out, bits: bits)
       }
     }
   }
@@ -79,8 +78,7 @@ import Testing
     c.k = source.values(c.kvHeads * c.context * c.headDim, floor: -127)
     c.v = source.values(c.kvHeads * c.context * c.headDim, floor: -127)
     // Factors that put the weights all over the exponential, and the results around the limits.
-    let factors = (0..<c.heads).map { _ in Int32(source.below(1 << 28..<1 << 31)) }
-    c.score = (factors, source.below(24..<46))
+    c.score = (Int32(source.below(1 << 28..<1 << 31)), source.below(24..<46))
     c.padding = c.headDim < 240 ? source.below(0..<16) : 0
     if c.bits == 8 { c.out = (Int32(source.below(1 << 30..<1 << 31)), source.below(36..<40)) }
     #expect(c.run() == c.expected())
@@ -93,7 +91,7 @@ import Testing
     c.q = source.values(4, extremes: false).map { $0 / 8 }
     c.k = source.values(context * 4, floor: -127)
     c.v = source.values(context * 4, floor: -127)
-    c.score = ([1 << 30], 36)
+    c.score = (1 << 30, 36)
     #expect(c.run() == c.expected())
   }
 
@@ -104,7 +102,7 @@ import Testing
     c.q = [0, 0]
     c.k = [Int8](repeating: 127, count: 16384 * 2)
     c.v = [Int8](repeating: value, count: 16384 * 2)
-    c.score = ([Int32.max], 62)
+    c.score = (Int32.max, 62)
     #expect(c.run() == c.expected())
   }
 
@@ -117,7 +115,7 @@ import Testing
       [Int8](repeating: 127, count: 256) + [Int8](repeating: -127, count: 256)
       + [Int8](repeating: 0, count: 256)
     c.v = (0..<768).map { Int8($0 % 255 - 127) }
-    c.score = ([Int32.max], shift)
+    c.score = (Int32.max, shift)
     #expect(c.run() == c.expected())
   }
 
@@ -126,12 +124,12 @@ import Testing
     var c = Case()
     (c.heads, c.headDim, c.context) = (1, 2, 2)
     c.position = 1
-    c.score = ([1 << 30], 30)
+    c.score = (1 << 30, 30)
     var wrong = 0
-    for u in stride(from: 0, to: 65536 + 70, by: 7) {
-      // a_0 = 0 and a_1 = -u: q = (u / 127, u % 127), k_1 = (-127, -1).
-      c.q = [Int16(u / 127), Int16(u % 127)]
-      c.k = [0, 0, -127, -1]
+    for u in stride(from: 0, to: 65534, by: 7) {
+      // a_0 = 0 and a_1 close to -u: q adds up to u, k_1 is -127/128 of the unit.
+      c.q = [Int16(u / 2), Int16(u - u / 2)]
+      c.k = [0, 0, -127, -127]
       c.v = [0, 0, 127, -127]
       if c.run() != c.expected() { wrong += 1 }
     }

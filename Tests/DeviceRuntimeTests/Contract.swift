@@ -58,7 +58,7 @@ enum Contract {
     q: [Int16], k: [[Int8]], v: [[Int8]], score: (Int32, Int), out: (Int32, Int), bits: Int
   ) -> [Int] {
     let scores = k.map { row in
-      let a = zip(q, row).reduce(Wide(0)) { $0 + Wide($1.0) * Wide($1.1) }
+      let a = zip(q, row).reduce(Wide(0)) { $0 + rshift(Wide($1.0) * Wide($1.1), 7) }
       return Wide(Int32(truncatingIfNeeded: rshift(a * Wide(score.0), score.1)))
     }
     let top = scores.map { sat(rshift($0, 4), bits: 16) }.reduce(-32768, max)

@@ -29,7 +29,7 @@ import Testing
         step(
           SWL_KERNEL_ATTENTION,
           [
-            1, 2, 2, 4, 4, 8, a, k, v, factors, 9, lut, lut, 3, 7, scratch, out, 16,
+            1, 2, 2, 4, 4, 8, a, k, v, 99, 9, lut, lut, 3, 7, scratch, out, 16,
           ]),
       ]
     }
@@ -48,7 +48,7 @@ import Testing
       (2, 4, 0x8000_0012), (2, 5, 63), (2, 6, 0x8000_0010), (2, 6, 0x0000_0000),
       (2, 6, 0x2000_0001),
       (3, 0, 0), (3, 1, 3), (3, 2, 0), (3, 2, 4), (3, 3, 0), (3, 3, 300), (3, 4, 3), (3, 4, 257),
-      (3, 5, 7), (3, 5, 16384), (3, 6, 0x2000_0031), (3, 8, 0x8000_8011), (3, 9, 0x8000_0002),
+      (3, 5, 7), (3, 5, 16384), (3, 6, 0x2000_0031), (3, 8, 0x8000_8011), (3, 9, 0x8000_0000),
       (3, 10, 63), (3, 11, 0x8000_0802), (3, 12, 0x8000_8000), (3, 13, 0x8000_0000), (3, 14, 63),
       (3, 15, 0x8000_0010), (3, 16, 0x6000_0010), (3, 17, 12),
     ] as [(Int, Int, UInt32)])
@@ -100,6 +100,8 @@ import Testing
     #expect(check { $0.rotation = 1 << 29 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.rotation_row_bytes = 8 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.rotation_row_bytes = 1 << 20 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.embedding_row_bytes = 8 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.embedding_row_bytes = 1 << 20 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.cache_row_bytes = 8 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.cache_row_bytes = 1 << 20 } == SWL_ERROR_PROGRAM)
     #expect(check { _ in } == SWL_OK)

@@ -85,7 +85,7 @@ static uint32_t attention(uint32_t n, uint32_t position, uint32_t head_dim, uint
   a.q = narrow_a;
   a.k = keys;
   a.v = values;
-  a.score_multiplier = factors;
+  a.score_multiplier = factors[0];
   a.score_shift = 41;
   a.powers = powers;
   a.reciprocals = reciprocals;
@@ -138,7 +138,7 @@ static int no_npu(struct swl_context *context, const swl_job *job) {
 static uint32_t run_decode(void) {
   static const uint32_t words[] = {
       STEP(2, 8), 1, 16, 4, AT(0, 0), AT(0, 64), 24, AT(1, 0),
-      STEP(3, 19), 1, 2, 2, 8, 16, 8, AT(1, 0), AT(3, 0), AT(3, 256), AT(0, 64), 40,
+      STEP(3, 19), 1, 2, 2, 8, 16, 8, AT(1, 0), AT(3, 0), AT(3, 256), 0x5A5A5A5A, 40,
       AT(4, 0), AT(4, 2048), 1, 0, AT(1, 256), AT(1, 96), 16};
   swl_program program;
   swl_context context;

@@ -32,7 +32,7 @@ static uint32_t valid_step(uint32_t kernel, uint32_t n, uint32_t *w) {
   uint32_t steps[3][19] = {
       {STEP(1, 2), 0},
       {STEP(2, 8), n, 16, 4, AT(4, 0), AT(4, 64), 24, AT(1, 0)},
-      {STEP(3, 19), n, 2, 2, 8, 8, 8, AT(1, 128), AT(3, 0), AT(3, 0), AT(4, 64), 40, AT(4, 320),
+      {STEP(3, 19), n, 2, 2, 8, 8, 8, AT(1, 128), AT(3, 0), AT(3, 0), 0x5A5A5A5A, 40, AT(4, 320),
        AT(4, 320), 3, 4, AT(1, 192), AT(1, 256), 16}};
   uint32_t words = steps[kernel - 1][0] >> 8;
   memcpy(w, steps[kernel - 1], words * 4);

@@ -88,8 +88,10 @@ struct Adversary {
     swap(&state.cache, &cache)
     defer { swap(&state.cache, &cache) }
     state.cache.beginRun()
-    var kernels: [Int] = []
-    var transfers: [Int] = []
+    // Chained operations run block by block together: they are one kernel.
+    var kernels: [[Int]] = []
+    /// Transfers in the order they were issued, the slow ones with their event.
+    var transfers: [Int?] = []
     func isSlow(_ index: Int) -> Bool {
       switch (slow, events[index]) {
       case (.allTransfers, .transfer), (.allKernels, .kernel): true
@@ -97,28 +99,47 @@ struct Adversary {
       default: false
       }
     }
-    func finish(_ queue: inout [Int], downTo count: Int) throws {
-      while queue.count > count { try state.execute(queue.removeFirst()) }
+    func finishKernels(downTo count: Int) throws {
+      while kernels.count > count {
+        for index in kernels.removeFirst() { try state.execute(index) }
+      }
+    }
+    // However few are unfinished, a wait is for the older ones.
+    func finishTransfers(newest count: Int) throws {
+      for position in transfers.indices.dropLast(count) {
+        if let index = transfers[position] { try state.execute(index) }
+        transfers[position] = nil
+      }
     }
     for (index, event) in events.enumerated() {
       switch event {
-      case .kernel:
-        try finish(&kernels, downTo: hardware.outstandingKernels - 1)
-        kernels.append(index)
-        // Kernels finish in order.
-        while let first = kernels.first, !isSlow(first) {
-          try state.execute(first)
-          kernels.removeFirst()
+      case .kernel(let op):
+        if op.continuesChain, !kernels.isEmpty {
+          kernels[kernels.count - 1].append(index)
+        } else {
+          try finishKernels(downTo: hardware.outstandingKernels - 1)
+          kernels.append([index])
+        }
+        // Kernels finish in order, and a chain that may go on does not finish.
+        while let first = kernels.first, !first.contains(where: isSlow), !isChainOpen(first) {
+          try finishKernels(downTo: kernels.count - 1)
         }
       case .transfer:
-        try finish(&transfers, downTo: hardware.outstandingTransfers - 1)
-        if isSlow(index) { transfers.append(index) } else { try state.execute(index) }
-      case .kernelWait(let count): try finish(&kernels, downTo: count)
-      case .transferWait(let count): try finish(&transfers, downTo: count)
+        try finishTransfers(newest: hardware.outstandingTransfers - 1)
+        transfers.append(isSlow(index) ? index : nil)
+        if !isSlow(index) { try state.execute(index) }
+      case .kernelWait(let count): try finishKernels(downTo: count)
+      case .transferWait(let count): try finishTransfers(newest: count)
       }
     }
-    try finish(&kernels, downTo: 0)
-    try finish(&transfers, downTo: 0)
+    try finishKernels(downTo: 0)
+    try finishTransfers(newest: 0)
+  }
+
+  /// Whether the last operation hands its output to one that is still to come.
+  private func isChainOpen(_ chain: [Int]) -> Bool {
+    guard let last = chain.last, case .kernel(let op) = events[last] else { return false }
+    return op.ofm.isChained
   }
 }
 

@@ -67,7 +67,9 @@ import Testing
     for path in VelaCase.paths {
       let model = try VelaCase(path: path)
       // Many runs a stream: large models would take hours.
-      guard model.constants.count < 1 << 20, model.arena < 1 << 20 else { continue }
+      guard model.constants.count < 1 << 20, model.arena < 1 << 20, !model.keepsState else {
+        continue
+      }
       let range = try model.payload.withUnsafeBytes { try DriverPayload.stream(in: $0) }
       let constants = MemoryBank(name: "constants", constant: model.constants)
       let subject = Subject(
@@ -107,6 +109,14 @@ import Testing
     #expect(try outcome(original, .allKernels) == expected, "\(subject.name): late kernels")
     #expect(
       try outcome(original, .nothing, blocks: true) == expected, "\(subject.name): blocks")
+    let transfers = original.events.indices.filter {
+      if case .transfer = original.events[$0] { true } else { false }
+    }
+    for index in stride(from: 0, to: transfers.count, by: max(1, transfers.count / 20)) {
+      #expect(
+        try outcome(original, .event(transfers[index])) == expected,
+        "\(subject.name): late transfer \(index)")
+    }
     #expect(try !flags(subject, subject.stream), "\(subject.name): false alarm")
 
     let all = StreamMutation.all(

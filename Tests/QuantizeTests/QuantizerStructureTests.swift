@@ -55,7 +55,7 @@ import Testing
           #expect(types.map(\.element) == [.int16, .int32, .int8, .int16, .int32])
         case .attention:
           #expect(
-            types.map(\.element) == [.int16, .int32, .int8, .int8, .int32])
+            types.map(\.element) == [.int16, .int32, .int8, .int8])
           #expect(result?.element == recipe.activations)
         case .lut:
           #expect(types.map(\.element) == [.int16, .uint32])

@@ -144,7 +144,7 @@ import Testing
     _ q: [Int16], n: Int, position: Int, k: [Int8], v: [Int8], context: Int
   ) -> [Int64] {
     let attention = IntegerAttention(
-      heads: 1, kvHeads: 1, headDim: 2, pitch: 2, context: context, scoreMultiplier: [1 << 20],
+      heads: 1, kvHeads: 1, headDim: 2, pitch: 2, context: context, scoreMultiplier: 1 << 20,
       scoreShift: 20, multiplier: 1, shift: 8)
     var out = [Int64](repeating: 0, count: q.count)
     out.withUnsafeMutableBufferPointer { out in
@@ -155,10 +155,10 @@ import Testing
   }
 
   @Test func attentionByHand() {
-    // Keys (1, 0) and (0, 1) with q = (4096, 0): scores 4096 and 0, a factor of two apart, so the
-    // weights are 2/3 and 1/3: (90·2/3 + 30/3, -30·2/3 + 60/3) = (70, 0).
+    // Keys (32, 0) and (0, 32) with q = (16384, 0): scores 16384 · 32 / 2^7 = 4096 and 0, a factor of
+    // two apart, so the weights are 2/3 and 1/3: (90·2/3 + 30/3, -30·2/3 + 60/3) = (70, 0).
     #expect(
-      attend([4096, 0], n: 1, position: 1, k: [1, 0, 0, 1], v: [90, -30, 30, 60], context: 2)
+      attend([16384, 0], n: 1, position: 1, k: [32, 0, 0, 32], v: [90, -30, 30, 60], context: 2)
         == [70, 0])
   }
 
@@ -176,12 +176,12 @@ import Testing
       let count = 1 + Int(random.next() % 60)
       let k = (0..<count * 2).map { _ in Int8(truncatingIfNeeded: Int(random.next() % 255) - 127) }
       let v = (0..<count * 2).map { _ in Int8(truncatingIfNeeded: Int(random.next() % 255) - 127) }
-      let q = [Int16(truncatingIfNeeded: random.next() % 256), -40]
+      let q = [Int16(truncatingIfNeeded: random.next() % 32768), -5000]
       let scores = (0..<count).map {
         Double(q[0]) * Double(k[2 * $0]) + Double(q[1]) * Double(k[2 * $0 + 1])
       }
       let top = scores.max() ?? 0
-      let weights = scores.map { exp2(($0 - top) / 4096) }
+      let weights = scores.map { exp2(($0 - top) / 4096 / 128) }
       let total = weights.reduce(0, +)
       let out = attend(q, n: 1, position: count - 1, k: k, v: v, context: count)
       for c in 0..<2 {

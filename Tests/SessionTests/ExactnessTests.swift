@@ -13,25 +13,32 @@ import Testing
 
 /// A random model compiled for a target, with the interpreter that defines what it must compute.
 struct CompiledModel {
+  let program: Program
   let session: LanguageSession
   let interpreter: IntegerInterpreter
   let vocabulary: Int
 
-  init(_ shape: RandomLlama, recipe: QuantizationRecipe, target name: String) throws {
+  /// - Parameters:
+  ///   - name: a target's name.
+  ///   - npu: the NPU that takes the place of the target's, if any.
+  init(
+    _ shape: RandomLlama, recipe: QuantizationRecipe, target name: String, npu: String? = nil
+  ) throws {
     let float = shape.graph()
     var random = SplitMix64(seed: 99)
     let sequences = (0..<4).map { _ in
       (0..<shape.context).map { _ in Int32(random.next() % UInt64(shape.vocabulary)) }
     }
     let graph = try Quantizer.quantize(float, recipe: recipe, calibrationTokens: sequences)
-    let target = try TargetFile.load(
-      String(
-        contentsOf: SharedData.checkout.appendingPathComponent("Targets/\(name).yaml"),
-        encoding: .utf8), file: name)
+    var text = try String(
+      contentsOf: SharedData.checkout.appendingPathComponent("Targets/\(name).yaml"),
+      encoding: .utf8)
+    if let npu { text.replace(#/variant: [a-z0-9-]+/#, with: "variant: \(npu)") }
+    let target = try TargetFile.load(text, file: name)
     let facts = ProgramCompiler.ModelFacts(
       name: "random", architecture: "llama", parameters: 0, quant: recipe.name, bos: nil, eos: nil,
       tokenizer: [])
-    let program = try ProgramCompiler(target: target).compile(graph, facts: facts)
+    program = try ProgramCompiler(target: target).compile(graph, facts: facts)
     session = try LanguageSession(program)
     interpreter = try IntegerInterpreter(graph)
     vocabulary = shape.vocabulary
@@ -86,18 +93,25 @@ func promptsInBatchesEqualSingleTokens(_ recipe: QuantizationRecipe, _ count: In
   model.compareState(state, "\(count) tokens")
 }
 
-/// Shapes that need padding, many slices, biases and grouped heads.
+extension RandomLlama {
+  /// One of six shapes that need padding, many slices, biases and grouped heads.
+  static func uneven(_ index: Int) -> RandomLlama {
+    var shape = RandomLlama()
+    shape.seed = UInt64(index + 5)
+    shape.dim = [24, 40, 96, 64, 200, 48][index]
+    shape.heads = [3, 5, 6, 8, 4, 2][index]
+    shape.kvHeads = [1, 5, 2, 4, 2, 1][index]
+    shape.hidden = [50, 33, 172, 300, 129, 77][index]
+    shape.vocabulary = [65, 130, 515, 100, 1023, 17][index]
+    shape.biased = index % 2 == 1
+    shape.tied = index % 3 != 0
+    return shape
+  }
+}
+
 @Test(arguments: 0..<6)
 func unevenShapesAreExact(_ index: Int) throws {
-  var shape = RandomLlama()
-  shape.seed = UInt64(index + 5)
-  shape.dim = [24, 40, 96, 64, 200, 48][index]
-  shape.heads = [3, 5, 6, 8, 4, 2][index]
-  shape.kvHeads = [1, 5, 2, 4, 2, 1][index]
-  shape.hidden = [50, 33, 172, 300, 129, 77][index]
-  shape.vocabulary = [65, 130, 515, 100, 1023, 17][index]
-  shape.biased = index % 2 == 1
-  shape.tied = index % 3 != 0
+  let shape = RandomLlama.uneven(index)
   let model = try CompiledModel(
     shape, recipe: index % 2 == 0 ? .w8a16 : .w8a8,
     target: ["alif-e7-hp", "corstone-300", "corstone-300-u55-64"][index % 3])

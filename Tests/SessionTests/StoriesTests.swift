@@ -14,8 +14,8 @@ import Testing
 @Test(
   .enabled(
     if: SharedData.exists("models/stories260K/stories260K.bin"), "the shared model is absent"),
-  arguments: [QuantizationRecipe.w8a16, .w8a8])
-func storiesRunExactly(_ recipe: QuantizationRecipe) throws {
+  arguments: [QuantizationRecipe.w8a16, .w8a8], ["alif-e7-he", "alif-e8"])
+func storiesRunExactly(_ recipe: QuantizationRecipe, _ name: String) throws {
   let model = try ModelImporter.load(
     SharedData.url("models/stories260K/stories260K.bin").path,
     ImportOptions(
@@ -27,8 +27,8 @@ func storiesRunExactly(_ recipe: QuantizationRecipe) throws {
   let graph = try Quantizer.quantize(model.graph, recipe: recipe, calibrationTokens: [text])
   let target = try TargetFile.load(
     String(
-      contentsOf: SharedData.checkout.appendingPathComponent("Targets/alif-e7-he.yaml"),
-      encoding: .utf8), file: "alif-e7-he")
+      contentsOf: SharedData.checkout.appendingPathComponent("Targets/\(name).yaml"),
+      encoding: .utf8), file: name)
   let program = try ProgramCompiler(target: target).compile(
     graph,
     facts: ProgramCompiler.ModelFacts(

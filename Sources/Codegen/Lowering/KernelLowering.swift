@@ -39,7 +39,7 @@ struct KernelLowering {
         [
           UInt32(out.shape[0]), heads, UInt32(cache.shape[0]), try reader.attribute("head_dim"),
           UInt32(cache.shape[2]), UInt32(cache.shape[1]), try reader.value(0),
-          try reader.state(2), try reader.state(3), try reader.constant(4, &params),
+          try reader.state(2), try reader.state(3), try reader.attribute("score_multiplier"),
           try reader.attribute("score_shift"),
           RegionReference(.params, try params.table(FixedTables.powers).offset).word,
           RegionReference(.params, try params.table(FixedTables.reciprocals).offset).word,

@@ -15,7 +15,7 @@ struct AttentionScratch {
 
   /// Cache heads that are worked on together.
   var together: Int {
-    let one = context * headDim * 4
+    let one = context * headDim * 2
     return (1...max(kvHeads, 1)).last { kvHeads % $0 == 0 && $0 * one <= Self.passBytes } ?? 1
   }
 
@@ -23,7 +23,7 @@ struct AttentionScratch {
   var bytes: Int {
     func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
     let pass = together * context * headDim
-    return padded(pass * 2) + padded(pass * 4) + padded(heads * context * 4)
+    return 2 * padded(pass * 2) + padded(heads * context * 4)
       + padded(heads * context * 2) + padded(heads * headDim * 2) + 9 * padded(heads * 4)
   }
 }
@@ -44,17 +44,18 @@ extension OperationLowering {
       heads: heads, kvHeads: kvHeads, context: context, headDim: headDim)
     let together = layout.together
     let widened = body.map(.int16, together, context, headDim)
-    let products = body.map(.int32, together, context, headDim)
+    let products = body.map(.int16, together, context, headDim)
     let scores = body.map(.int32, 1, heads, context)
     let weights = body.map(.int16, 1, heads, context)
     /// The rows of cache heads `first ..< first + together`, as 16-bit numbers.
     func widen(_ cache: NPUTensor, _ first: Int) {
       let pitch = cache.shape.depth
+      // A product with 1 takes half the time of a sum with 0.
       body.elementwise(
-        .add,
+        .mul,
         cache.viewed(
           together, context, headDim, strideY: context * pitch, strideX: pitch,
-          from: first * context * pitch), .constant(0), widened)
+          from: first * context * pitch), .constant(1), widened)
     }
     // The head of each cache head's group, in a map of one row for each head.
     func ofGroup(
@@ -69,14 +70,14 @@ extension OperationLowering {
       widen(keys, first)
       for member in 0..<group {
         body.elementwise(
-          .mul, widened, .tensor(ofGroup(q, first, member, 1, headDim, headDim)), products)
-        body.pool(.channelSum, products, ofGroup(scores, first, member, context, 1, context))
+          .mul, widened, .tensor(ofGroup(q, first, member, 1, headDim, headDim)), products,
+          shift: 7)
+        body.pool(
+          .channelSum, products, ofGroup(scores, first, member, context, 1, context),
+          multiplier: UInt32(try reader.attribute("score_multiplier")),
+          shift: try reader.attribute("score_shift"))
       }
     }
-    body.elementwise(
-      .mul, scores,
-      .tensor(try reader.constant(4, &params).viewed(1, heads, 1)), scores,
-      shift: try reader.attribute("score_shift"))
     let mask = NPUTensor(.state, state.mask, .int32, 1, 1, context)
     body.elementwise(.min, scores, .tensor(mask), scores)
     try lowerSoftmax(scores: scores, weights: weights, &params, &body)
@@ -85,18 +86,14 @@ extension OperationLowering {
     let multiplier = UInt32(try reader.attribute("multiplier"))
     let shift = try reader.attribute("shift")
     let isDirect = result.element == .int16 && multiplier == 1 && shift == 0
-    // Products of a pass are half as wide here.
-    var terms = products
-    terms.element = .int16
-    terms = terms.viewed(together, context, headDim)
     let sums = isDirect ? result : body.map(.int16, 1, 1, heads * headDim)
     for first in stride(from: 0, to: kvHeads, by: together) {
       widen(values, first)
       for member in 0..<group {
         body.elementwise(
-          .mul, widened, .tensor(ofGroup(weights, first, member, context, 1, context)), terms,
+          .mul, widened, .tensor(ofGroup(weights, first, member, context, 1, context)), products,
           shift: 7)
-        body.pool(.rowSum, terms, ofGroup(sums, first, member, 1, headDim, headDim))
+        body.pool(.rowSum, products, ofGroup(sums, first, member, 1, headDim, headDim))
       }
     }
     if !isDirect {

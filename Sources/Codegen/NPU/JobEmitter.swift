@@ -17,6 +17,9 @@ struct JobLinear {
   /// The tensor it computes, for provenance.
   let name: String
 
+  /// Whether inputs have 16 bits, which wide accumulators add up.
+  var isWide: Bool { packed.key.inputElement == .int16 }
+
   /// The channels of the output that a slice computes.
   func output(of slice: PackedSlice) -> NPUTensor {
     var part = output
@@ -28,25 +31,27 @@ struct JobLinear {
 
 /// Writes the command stream of one NPU job.
 ///
-/// Linear layers are 1×1 convolutions over depth slices of their weights, with the next slice's weights
-/// on their way while one is computed. Per slice `i`: wait until the convolution that last read staging
-/// buffer `i mod 2` has finished (all but the newest kernel: `KERNEL_WAIT 1`), start the DMA, wait for it,
+/// Linear layers are 1×1 convolutions. Where the weights live in fast memory they are read in place.
+/// Elsewhere they come in depth slices, with the next slice's weights on their way while one is
+/// computed. Per slice `i`: wait until the convolution that last read staging buffer `i mod 2` has
+/// finished (all but the newest kernel: `KERNEL_WAIT 1`), start the DMA, wait for it,
 /// issue the convolution. The wait for the DMA holds the parser, not the kernel before, so transfer and
 /// computation overlap. How far neighbouring kernels overlap is worked out from the bytes they touch.
 struct JobEmitter {
   private let accelerator: Accelerator
-  private let rules: BlockRules
-  /// The size of one staging buffer.
-  private let stagingStride: Int
-  private var builder: StreamBuilder
+  /// The size of one staging buffer; nil when weights are read in place.
+  private let stagingStride: Int?
+  private var writer: RegisterWriter
   private var recent: [Issued] = []
   private var slices = 0
+  /// Words that the events account for.
+  private var counted = 0
   private var table: NPUTensor?
-  private var blocks: [NPUKernel.Shape: BlockShape] = [:]
+  private var blocks: [NPUKernel.Shape: BlockChoice] = [:]
 
   /// The same job as the timing model sees it.
   private(set) var events: [IssueEvent] = []
-  /// What each kernel and transfer belongs to, in stream order.
+  /// What each kernel belongs to, in stream order.
   private(set) var provenance: [String] = []
 
   private struct Issued {
@@ -61,11 +66,10 @@ struct JobEmitter {
   }
 
   /// An emitter of one job.
-  init(accelerator: Accelerator, stagingStride: Int) {
+  init(accelerator: Accelerator, stagingStride: Int?) {
     self.accelerator = accelerator
-    rules = BlockRules(accelerator)
     self.stagingStride = stagingStride
-    builder = StreamBuilder(accelerator.product)
+    writer = RegisterWriter(accelerator: accelerator)
   }
 
   /// Emits the commands of `name`.
@@ -90,22 +94,31 @@ struct JobEmitter {
   /// Ends the job and returns its words. Throws `DiagnosticError` when there are too many.
   mutating func finish(for name: String) throws(DiagnosticError) -> [UInt32] {
     do {
-      return try builder.finish()
+      let words = try writer.builder.finish()
+      events.append(.commands(words: words.count - counted))
+      return words
     } catch {
       throw DiagnosticError("codegen.register", "\(error)", at: SourceLocation(element: name))
     }
   }
 
+  /// Notes what an operation that was just written does, and the words up to it.
+  private mutating func note(_ event: IssueEvent) {
+    events.append(.commands(words: writer.builder.words.count - counted))
+    counted = writer.builder.words.count
+    events.append(event)
+  }
+
   // MARK: Waits
 
   private mutating func kernelWait(_ outstanding: Int) throws {
-    try builder.opKernelWait(outstanding)
-    events.append(.kernelWait(outstanding))
+    try writer.builder.opKernelWait(outstanding)
+    note(.kernelWait(outstanding))
   }
 
   private mutating func dmaWait() throws {
-    try builder.opDMAWait(0)
-    events.append(.transferWait(0))
+    try writer.builder.opDMAWait(0)
+    note(.transferWait(0))
   }
 
   /// How many blocks before `next` may be unfinished when it starts, given all that is in flight.
@@ -133,7 +146,7 @@ struct JobEmitter {
 
   private mutating func issued(_ footprint: KernelFootprint, _ name: String) {
     recent.append(Issued(footprint: footprint))
-    if recent.count > 4 { recent.removeFirst() }
+    if recent.count > accelerator.product.outstanding.blockDependency + 1 { recent.removeFirst() }
     provenance.append(name)
     if accelerator.sharedRAM?.reservedTableBanks == 0, !footprint.operation.usesTable {
       table = nil
@@ -143,18 +156,11 @@ struct JobEmitter {
   // MARK: Tables
 
   private mutating func load(_ place: NPUTensor) throws {
-    guard table != place, let ram = accelerator.sharedRAM else { return }
+    guard table != place else { return }
     if !recent.isEmpty { try kernelWait(0) }
-    try builder.setDMA0SrcRegion(
-      region: place.base.rawValue, regionMode: .external, strideMode: .d1)
-    try builder.setDMA0Src(place.offset)
-    try builder.setDMA0DstRegion(region: 0, regionMode: .internal)
-    try builder.setDMA0Dst(ram.tableOffset)
-    try builder.setDMA0Len(Self.tableBytes)
-    try builder.opDMAStart()
-    events.append(
+    try writer.loadTable(place, bytes: Self.tableBytes)
+    note(
       .transfer(bytes: Self.tableBytes, source: place.base.rawValue, destination: nil))
-    provenance.append("table")
     try dmaWait()
     table = place
   }
@@ -162,235 +168,108 @@ struct JobEmitter {
   /// Bytes of a 16-bit table.
   static let tableBytes = 2048
 
-  // MARK: Feature maps
-
-  private mutating func setIFM(
-    _ map: NPUTensor, depth: Int
-  ) throws {
-    try builder.setIFMRegion(region: map.base.rawValue)
-    try builder.setIFMBase0(map.offset)
-    try builder.setIFMBase1(0)
-    try builder.setIFMBase2(0)
-    try builder.setIFMBase3(0)
-    try builder.setIFMHeight0M1(map.shape.height - 1)
-    try builder.setIFMHeight1M1(map.shape.height - 1)
-    try builder.setIFMWidth0M1(map.shape.width - 1)
-    try builder.setIFMDepthM1(depth - 1)
-    try builder.setIFMStrideY(map.strideY)
-    try builder.setIFMStrideX(map.strideX)
-    try builder.setIFMStrideC(map.element.byteCount)
-    try builder.setIFMZeroPoint(0)
-    try builder.setIFMPrecision(
-      activationType: .signed, activationPrecision: map.precision, activationFormat: .nhwc,
-      scaleMode: .opaOPB16, roundMode: .natural)
-    try builder.setIFMUpscale(.none)
-    try builder.setIFMPadTop(0)
-    try builder.setIFMPadLeft(0)
-    try builder.setIFMPadBottom(0)
-    try builder.setIFMPadRight(0)
-  }
-
-  private mutating func setIFM2(_ map: NPUTensor) throws {
-    try builder.setIFM2Region(map.base.rawValue)
-    try builder.setIFM2Base0(map.offset)
-    try builder.setIFM2Base1(0)
-    try builder.setIFM2Base2(0)
-    try builder.setIFM2Base3(0)
-    try builder.setIFM2Height0M1(map.shape.height - 1)
-    try builder.setIFM2Height1M1(map.shape.height - 1)
-    try builder.setIFM2Width0M1(map.shape.width - 1)
-    try builder.setIFM2StrideY(map.strideY)
-    try builder.setIFM2StrideX(map.strideX)
-    try builder.setIFM2StrideC(map.element.byteCount)
-    try setIFM2Type(map)
-  }
-
-  private mutating func setIFM2Type(_ map: NPUTensor) throws {
-    try builder.setIFM2ZeroPoint(0)
-    try builder.setIFM2Precision(
-      activationType: .signed, activationPrecision: map.precision, activationFormat: .nhwc)
-  }
-
-  private mutating func setOFM(
-    _ map: NPUTensor, scale: ISA.OFMScaleMode
-  ) throws {
-    try builder.setOFMRegion(region: map.base.rawValue)
-    try builder.setOFMBase0(map.offset)
-    try builder.setOFMBase1(0)
-    try builder.setOFMBase2(0)
-    try builder.setOFMBase3(0)
-    try builder.setOFMHeightM1(map.shape.height - 1)
-    try builder.setOFMWidthM1(map.shape.width - 1)
-    try builder.setOFMDepthM1(map.shape.depth - 1)
-    try builder.setOFMHeight0M1(map.shape.height - 1)
-    try builder.setOFMHeight1M1(map.shape.height - 1)
-    try builder.setOFMWidth0M1(map.shape.width - 1)
-    try builder.setOFMStrideY(map.strideY)
-    try builder.setOFMStrideX(map.strideX)
-    try builder.setOFMStrideC(map.element.byteCount)
-    try builder.setOFMZeroPoint(0)
-    try builder.setOFMPrecision(
-      activationType: .signed, activationPrecision: map.precision, activationFormat: .nhwc,
-      scaleMode: scale, roundMode: .natural)
-  }
-
-  private mutating func setKernel(width: Int) throws {
-    try builder.setKernelHeightM1(0)
-    try builder.setKernelWidthM1(width - 1)
-    try builder.setKernelStride(
-      strideXLsb: 0, strideYLsb: 0, weightOrder: .depthFirst, dilationX: .none, dilationY: .none,
-      decomposition: .d8x8, strideXMsb: 0, strideYMsb: 0)
-  }
-
-  private mutating func setBlock(_ block: BlockShape) throws {
-    try builder.setOFMBlkHeightM1(block.height - 1)
-    try builder.setOFMBlkWidthM1(block.width - 1)
-    try builder.setOFMBlkDepthM1(block.depth - 1)
-  }
-
   // MARK: Kernels
 
   private mutating func emit(_ kernel: NPUKernel, _ name: String) throws {
     let operation = kernel.operation
-    let block = try block(for: kernel)
-    guard let layout = rules.sharedRAMLayout(operation, block: block) else {
-      throw DiagnosticError(
-        "codegen.block", "has no legal block", at: SourceLocation(element: name))
-    }
-    try setIFM(kernel.ifm, depth: kernel.ifm.shape.depth)
-    try setOFM(kernel.ofm, scale: .global)
-    try builder.setOFMScale(shift: kernel.shift, scale: Int(kernel.multiplier))
-    try setKernel(width: operation.kernel.width)
-    try builder.setActivation(
-      activationFunction: kernel.usesTable ? .table0 : .relu, activationClipRange: .ofmPrecision)
-    try builder.setActivationMin((kernel.minimum ?? -32768) & 0xFFFF)
-    try builder.setActivationMax(0x7FFF)
-    try setBlock(block)
-    try builder.setIFMIBEnd(layout.ifmEnd)
-    try builder.setABStart(layout.accumulatorStart)
-    try builder.setAccFormat(accFormat: .i32)
-    if let second = kernel.second {
-      switch second {
-      case .tensor(let map):
-        try setIFM2(map)
-        try builder.setIFM2Broadcast(
-          broadcastH: operation.broadcast.height ? .enable : .disable,
-          broadcastW: operation.broadcast.width ? .enable : .disable,
-          broadcastC: operation.broadcast.depth ? .enable : .disable,
-          operandOrder: kernel.isSwapped ? .orderA : .orderB,
-          broadcastConstant: .disable)
-        if let start = layout.ifm2Start { try builder.setIFM2IBStart(start) }
-      case .constant(let value):
-        try setIFM2Type(kernel.ifm)
-        try builder.setIFM2Broadcast(
-          broadcastH: .disable, broadcastW: .disable, broadcastC: .disable,
-          operandOrder: kernel.isSwapped ? .orderA : .orderB, broadcastConstant: .enable)
-        try builder.setIFM2Scalar(value & 0xFFFF)
-      }
-      try builder.setOPAScale(shift: 0, scale: 1)
-      try builder.setOPBScale(1)
-    }
+    let choice = try block(for: kernel)
     let footprint = KernelFootprint(
-      operation: operation, block: block,
-      ifmBlockDepth: rules.ifmBlockDepth(operation, block: block),
+      operation: operation, block: choice.block,
+      ifmBlockDepth: writer.rules.ifmBlockDepth(
+        operation, block: choice.block, microblock: choice.microblock),
       inputs: kernel.inputs.map(\.place), output: kernel.ofm.place)
-    try builder.setBlockdep(dependency(of: footprint))
-    switch kernel.work {
-    case .elementwise(let mode): try builder.opElementwise(mode)
-    case .rowMaximum: try builder.opPool(.max)
-    case .rowSum: try builder.opPool(.average)
-    case .channelSum: try builder.opPool(.reduceSum)
+    // A U85 reads a swapped kernel's repeated operand first, whose blocks say nothing of the other's.
+    let isReversed = kernel.isSwapped && writer.isU85
+    let dependency = isReversed ? 0 : dependency(of: footprint)
+    try writer.issue(kernel, block: choice, dependency: dependency)
+    var description = KernelDescription(
+      kernel, block: choice.block, microblock: choice.microblock)
+    if isReversed, let second = description.ifm2 {
+      (description.ifm, description.ifm2) = (second, description.ifm)
     }
-    events.append(.kernel(KernelDescription(kernel, block: block)))
+    description.bufferLayout = writer.bufferLayout(of: operation, block: choice.block)
+    description.blockDependency = dependency
+    note(.kernel(description))
     issued(footprint, name)
   }
 
-  private mutating func block(for kernel: NPUKernel) throws -> BlockShape {
+  private mutating func block(for kernel: NPUKernel) throws -> BlockChoice {
     let key = NPUKernel.Shape(kernel)
     if let known = blocks[key] { return known }
-    guard let choice = rules.choose(kernel.operation) else {
+    guard let choice = choose(kernel.operation) else {
       throw DiagnosticError("codegen.block", "\(key) has no legal block")
     }
-    blocks[key] = choice.block
-    return choice.block
+    blocks[key] = choice
+    return choice
+  }
+
+  /// The cheapest block of the micro-block that pads the result least: what it pads is computed too.
+  private func choose(_ operation: KernelOperation) -> BlockChoice? {
+    func padded(_ unit: BlockShape) -> Int {
+      func up(_ size: Int, _ step: Int) -> Int { (size + step - 1) / max(step, 1) * step }
+      return up(operation.ofm.height, unit.height) * up(operation.ofm.width, unit.width)
+        * up(operation.ofm.depth, unit.depth)
+    }
+    // The first of equals.
+    let units = writer.rules.legalMicroblocks(operation).enumerated().sorted {
+      (padded($0.element), $0.offset) < (padded($1.element), $1.offset)
+    }
+    for (_, unit) in units {
+      if let choice = writer.rules.choose(operation, microblock: unit) { return choice }
+    }
+    return nil
   }
 
   // MARK: Linear layers
 
   private mutating func emit(_ linear: JobLinear) throws {
     let packed = linear.packed
-    let isWide = packed.key.inputElement == .int16
+    let block = linear.block.shape
     for slice in packed.slices {
-      let staging = slices % 2 * stagingStride
-      if !recent.isEmpty { try kernelWait(1) }
-      try builder.setDMA0SrcRegion(
-        region: Region.weights.rawValue, regionMode: .external, strideMode: .d1)
-      try builder.setDMA0Src(slice.offset)
-      try builder.setDMA0DstRegion(region: Region.staging.rawValue, regionMode: .external)
-      try builder.setDMA0Dst(staging)
-      try builder.setDMA0Len(slice.bytes)
-      try builder.opDMAStart()
-      events.append(
-        .transfer(
-          bytes: slice.bytes, source: Region.weights.rawValue,
-          destination: Region.staging.rawValue))
-      provenance.append(linear.name)
-      try dmaWait()
-
+      let (region, offset) = try fetch(slice)
       let output = linear.output(of: slice)
-      try setIFM(linear.input, depth: packed.inputs)
-      try setOFM(output, scale: .perChannel)
-      try setKernel(width: 1)
-      try builder.setWeightRegion(region: Region.staging.rawValue)
-      try builder.setScaleRegion(region: Region.staging.rawValue)
-      try builder.setScaleBase(staging)
-      try builder.setScaleLength(slice.scaleBytes)
-      try builder.setWeightBase(staging + slice.scaleBytes)
-      try builder.setWeightLength(slice.weightBytes)
-      try builder.setActivation(activationFunction: .relu, activationClipRange: .ofmPrecision)
-      try builder.setActivationMin(0x8000)
-      try builder.setActivationMax(0x7FFF)
-      let block = BlockShape(linear.block.height, linear.block.width, linear.block.depth)
-      try setBlock(block)
-      try builder.setIFMIBEnd(linear.block.ifmBankEnd)
-      try builder.setABStart(linear.block.accumulatorStart)
-      // 40-bit accumulators for 16-bit inputs.
-      try builder.setAccFormat(accFormat: isWide ? .i40 : .i32)
-      var operation = KernelOperation(
-        .convolution, ifm: BlockShape(1, linear.tokens, packed.inputs),
-        ofm: BlockShape(1, linear.tokens, slice.channels))
-      operation.ifmBits = packed.key.inputBits
-      operation.ofmBits = output.element.byteCount * 8
-      operation.accumulatorBits = isWide ? 40 : 32
+      let operation = LinearTiling.operation(
+        tokens: linear.tokens, inputs: packed.inputs, outputs: slice.channels,
+        bits: packed.key.inputBits, ofmBits: output.element.byteCount * 8, on: accelerator)
       let footprint = KernelFootprint(
         operation: operation, block: block,
-        ifmBlockDepth: rules.ifmBlockDepth(operation, block: block),
+        ifmBlockDepth: writer.rules.ifmBlockDepth(
+          operation, block: block, microblock: linear.block.microblock),
         inputs: [linear.input.place], output: output.place)
-      try builder.setBlockdep(dependency(of: footprint))
-      try builder.opConv()
-      events.append(
-        .kernel(
-          KernelDescription(
-            kind: .convolution(partKernelFirst: false),
-            ofm: (1, linear.tokens, slice.channels),
-            block: (block.height, block.width, block.depth), ifmDepth: packed.inputs,
-            ifmBits: packed.key.inputBits, ofmBits: output.element.byteCount * 8, kernelHeight: 1,
-            kernelWidth: 1, strideY: 1, strideX: 1, usesTable: false, streamBytes: slice.bytes,
-            ifm2Bytes: 0, ifmRegion: linear.input.base.rawValue,
-            ofmRegion: output.base.rawValue, streamRegion: Region.staging.rawValue)))
+      let dependency = dependency(of: footprint)
+      try writer.issue(slice, of: linear, at: offset, in: region, dependency: dependency)
+      var description = KernelDescription(
+        kind: .convolution(partKernelFirst: false), ifm: FeatureMapTraffic(linear.input),
+        ofm: FeatureMapTraffic(output), block: BlockSize(block),
+        microblock: BlockSize(linear.block.microblock))
+      description.weightBytes = slice.weightBytes
+      description.weightRegion = region.rawValue
+      description.scaleBytes = slice.scaleBytes
+      description.scaleRegion = region.rawValue
+      description.usesWideAccumulators = linear.isWide
+      description.bufferLayout = writer.bufferLayout(of: operation, block: block)
+      description.blockDependency = dependency
+      note(.kernel(description))
       issued(footprint, linear.name)
-      slices += 1
     }
   }
-}
 
-extension NPUTensor {
-  fileprivate var precision: ISA.ActivationPrecision {
-    switch element.byteCount {
-    case 1: .b8
-    case 2: .b16
-    default: .b32
-    }
+  /// Where a slice's streams are when its convolution starts: in place, or in a staging buffer after a
+  /// transfer.
+  private mutating func fetch(_ slice: PackedSlice) throws -> (region: Region, offset: Int) {
+    guard let stagingStride else { return (.weights, slice.offset) }
+    let staging = slices % 2 * stagingStride
+    slices += 1
+    if !recent.isEmpty { try kernelWait(1) }
+    try writer.builder.transfer(
+      from: Region.weights.rawValue, offset: slice.offset, to: Region.staging.rawValue,
+      offset: staging, length: slice.bytes)
+    note(
+      .transfer(
+        bytes: slice.bytes, source: Region.weights.rawValue,
+        destination: Region.staging.rawValue))
+    try dmaWait()
+    return (.staging, staging)
   }
 }
 
@@ -402,7 +281,7 @@ extension NPUKernel {
     let ofm: BlockShape
     let bits: Int
     let usesTable: Bool
-    let second: Bool
+    let second: BlockShape?
 
     init(_ kernel: NPUKernel) {
       work = kernel.work
@@ -410,7 +289,7 @@ extension NPUKernel {
       ofm = kernel.ofm.shape
       bits = kernel.ifm.element.byteCount << 8 | kernel.ofm.element.byteCount
       usesTable = kernel.usesTable
-      if case .tensor? = kernel.second { second = true } else { second = false }
+      if case .tensor(let map)? = kernel.second { second = map.shape } else { second = nil }
     }
   }
 }

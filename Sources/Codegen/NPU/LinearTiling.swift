@@ -1,72 +1,103 @@
 import EthosUISA
 
-/// How a 1×1 convolution over `tokens` positions sits in the NPU's internal memory.
-///
-/// Rules: block-configuration specification, sections 2 and 3 (SHRAM layout of U55/U65).
-struct LinearBlock: Equatable {
-  /// OFM block height, width and depth.
-  let height: Int
-  let width: Int
-  let depth: Int
-  /// First SHRAM bank after the IFM buffers.
-  let ifmBankEnd: Int
-  /// First SHRAM bank of the accumulators.
-  let accumulatorStart: Int
+/// How a 1×1 convolution over some tokens sits in the NPU's internal memory.
+struct LinearBlock: Hashable {
+  /// The OFM block.
+  let shape: BlockShape
+  /// The micro-block it consists of.
+  let microblock: BlockShape
+  /// U55 and U65: where its buffers lie; a U85 needs no such registers.
+  let banks: Banks?
+
+  /// Banks of the shared RAM.
+  struct Banks: Hashable {
+    /// First bank after the IFM buffers.
+    let ifmEnd: Int
+    /// First bank of the accumulators.
+    let accumulatorStart: Int
+  }
 }
 
 /// Chooses depth slices and blocks for linear layers.
+///
+/// The order of the weights depends on block depth and micro-block, so all batch sizes share both.
 struct LinearTiling {
   let accelerator: Accelerator
 
+  /// The widest batch that gets its products in one pass over the weights with buffers to spare.
+  private static let batch = 8
+
+  /// The operation a linear layer is: one row of tokens.
+  static func operation(
+    tokens: Int, inputs: Int, outputs: Int, bits: Int, ofmBits: Int, on accelerator: Accelerator
+  ) -> KernelOperation {
+    var operation = KernelOperation(
+      .convolution, ifm: BlockShape(1, tokens, inputs), ofm: BlockShape(1, tokens, outputs))
+    operation.ifmBits = bits
+    operation.ofmBits = ofmBits
+    operation.accumulatorBits = BlockRules(accelerator).accumulatorBits(
+      .convolution, ifmBits: bits, isScaled: true)
+    return operation
+  }
+
+  /// The micro-block of inputs of `bits` bits: the flattest that may be used, because there is one row
+  /// and often one token.
+  func microblock(bits: Int) -> BlockShape {
+    let operation = Self.operation(
+      tokens: 1, inputs: 16, outputs: 16, bits: bits, ofmBits: 16, on: accelerator)
+    return BlockRules(accelerator).legalMicroblocks(operation).min {
+      ($0.height, $0.width) < ($1.height, $1.width)
+    } ?? accelerator.microblock
+  }
+
   /// The deepest legal OFM block that every batch size can use, so that all share one weight order.
   func blockDepth(inputs: Int, outputs: Int, bits: Int) -> Int {
-    let limit = min(128, (outputs + 15) / 16 * 16)
-    for depth in stride(from: limit, to: 16, by: -16)
+    let unit = max(16, microblock(bits: bits).depth)
+    var limit = 128
+    if let rams = accelerator.localRAMs {
+      // Two blocks of a batch fit, so that one is stored while the next is computed.
+      limit = min(limit, rams.accumulator / 2 / (Self.batch * (bits == 16 ? 8 : 4)))
+    }
+    limit = min(limit, (outputs + unit - 1) / unit * unit)
+    for depth in stride(from: limit / unit * unit, to: unit, by: -unit)
     where block(tokens: 1, inputs: inputs, depth: depth, bits: bits) != nil {
       return depth
     }
-    return 16
+    return unit
   }
 
   /// The widest legal block of the given depth; nil when none is.
   func block(tokens: Int, inputs: Int, depth: Int, bits: Int) -> LinearBlock? {
-    let unit = accelerator.microblock
+    let unit = microblock(bits: bits)
+    let rules = BlockRules(accelerator)
+    let operation = Self.operation(
+      tokens: tokens, inputs: inputs, outputs: depth, bits: bits, ofmBits: 16, on: accelerator)
     var width = min(64, (tokens + unit.width - 1) / unit.width * unit.width)
     while width >= unit.width {
-      if let block = layout(width: width, inputs: inputs, depth: depth, bits: bits) { return block }
+      let shape = BlockShape(unit.height, width, depth)
+      if accelerator.product == .u85 {
+        if rules.isLegal(operation, block: shape, microblock: unit) {
+          return LinearBlock(shape: shape, microblock: unit, banks: nil)
+        }
+      } else if let layout = rules.sharedRAMLayout(operation, block: shape) {
+        return LinearBlock(
+          shape: shape, microblock: unit,
+          banks: LinearBlock.Banks(
+            ifmEnd: layout.ifmEnd, accumulatorStart: layout.accumulatorStart))
+      }
       width -= unit.width
     }
     return nil
   }
 
-  private func layout(width: Int, inputs: Int, depth: Int, bits: Int) -> LinearBlock? {
-    let unit = accelerator.microblock
-    let ifmDepth =
-      bits == 16 ? roundUp(min(inputs, 16), to: 4) : roundUp(min(inputs, 32), to: 8)
-    let ifmBytes = unit.height * width * roundUp(ifmDepth * bits / 8, to: 8)
-    let ifmBanks = roundUp(2 * ((ifmBytes + 1023) / 1024), to: accelerator.ifmGranule)
-    // OFM height and kernel height are 1, so a micro-block of height 2 needs accumulators for one row.
-    let accumulatorBytes = width * roundUp(depth, to: 8) * (bits == 16 ? 40 : 32) / 8
-    let accumulatorBanks = roundUp(
-      2 * ((accumulatorBytes + 1023) / 1024),
-      to: bits == 16 ? accelerator.accumulator40Granule : accelerator.accumulator32Granule)
-    let ifmEnd = 2 + ifmBanks
-    let start = accelerator.banks - accelerator.lutBanks - accumulatorBanks
-    guard ifmEnd <= start else { return nil }
-    return LinearBlock(
-      height: unit.height, width: width, depth: depth, ifmBankEnd: ifmEnd, accumulatorStart: start)
-  }
-
-  private func roundUp(_ value: Int, to multiple: Int) -> Int {
-    (value + multiple - 1) / multiple * multiple
-  }
-
   /// Channels of one depth slice, so that its raw weights stay near `targetBytes`: a multiple of the
-  /// block depth where that fits, else of 16.
-  static func sliceChannels(inputs: Int, outputs: Int, blockDepth: Int, targetBytes: Int) -> Int {
-    let wanted = max(targetBytes / max(inputs, 1), 16)
+  /// block depth where that fits, else of `unit`.
+  static func sliceChannels(
+    inputs: Int, outputs: Int, blockDepth: Int, unit: Int = 16, targetBytes: Int
+  ) -> Int {
+    let wanted = max(targetBytes / max(inputs, 1), unit)
     if wanted >= outputs { return outputs }
-    let unit = wanted >= blockDepth ? blockDepth : 16
-    return max(wanted / unit * unit, 16)
+    let step = wanted >= blockDepth ? blockDepth : unit
+    return max(wanted / step * step, unit)
   }
 }

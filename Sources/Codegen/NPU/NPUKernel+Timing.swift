@@ -3,29 +3,42 @@ import NPUTiming
 
 extension KernelDescription {
   /// What the timing of a job's kernel depends on.
-  init(_ kernel: NPUKernel, block: BlockShape) {
+  init(_ kernel: NPUKernel, block: BlockShape, microblock: BlockShape) {
     let kind: Kind
     switch kernel.work {
     case .elementwise(let mode):
-      kind = .elementwise(
-        binary: kernel.second != nil, multiply: mode == .mul,
-        addOrSubtract: mode == .add || mode == .sub)
+      switch mode {
+      case .mul: kind = .elementwise(.multiply)
+      case .add, .sub: kind = .elementwise(.addOrSubtract)
+      default: kind = .elementwise(kernel.second == nil ? .unary : .binary)
+      }
     case .rowMaximum: kind = .pooling(reduceSum: false, max: true)
     case .rowSum: kind = .pooling(reduceSum: false, max: false)
     case .channelSum: kind = .pooling(reduceSum: true, max: false)
     }
-    let operation = kernel.operation
-    var secondBytes = 0
-    if case .tensor(let other)? = kernel.second {
-      secondBytes = other.shape.elements * other.element.byteCount
-    }
+    var second: FeatureMapTraffic?
+    if case .tensor(let other)? = kernel.second { second = FeatureMapTraffic(other) }
     self.init(
-      kind: kind, ofm: (kernel.ofm.shape.height, kernel.ofm.shape.width, kernel.ofm.shape.depth),
-      block: (block.height, block.width, block.depth), ifmDepth: kernel.ifm.shape.depth,
-      ifmBits: operation.ifmBits, ofmBits: operation.ofmBits,
-      kernelHeight: operation.kernel.height, kernelWidth: operation.kernel.width, strideY: 1,
-      strideX: 1, usesTable: kernel.usesTable, streamBytes: 0, ifm2Bytes: secondBytes,
-      ifmRegion: kernel.ifm.base.rawValue, ofmRegion: kernel.ofm.base.rawValue,
-      streamRegion: kernel.ifm.base.rawValue)
+      kind: kind, ifm: FeatureMapTraffic(kernel.ifm), ifm2: second,
+      ofm: FeatureMapTraffic(kernel.ofm), block: BlockSize(block),
+      microblock: BlockSize(microblock))
+    kernelWidth = kernel.operation.kernel.width
+    usesTable = kernel.usesTable
+    // The hardware sums 16-bit channels in wide accumulators.
+    if case .channelSum = kernel.work { usesWideAccumulators = kernel.ifm.element == .int16 }
   }
+}
+
+extension FeatureMapTraffic {
+  /// The memory accesses of a job's feature map.
+  init(_ map: NPUTensor) {
+    self.init(
+      height: map.shape.height, width: map.shape.width, depth: map.shape.depth,
+      bits: map.element.byteCount * 8, region: map.base.rawValue)
+  }
+}
+
+extension BlockSize {
+  /// The same extents.
+  init(_ shape: BlockShape) { self.init(shape.height, shape.width, shape.depth) }
 }

@@ -59,7 +59,7 @@ extension OperationLowering {
     body.elementwise(.shl, normal, .tensor(f), normal)
     body.table(try params.table(FixedTables.inverseRoots))
     body.elementwise(.shr, normal, try scalar(16), root, usesTable: true)
-    body.elementwise(.add, root, .constant(0), factor)
+    body.elementwise(.mul, root, .constant(1), factor)
     body.elementwise(.shl, factor, .tensor(f), factor)
     // The row times it, times gamma.
     body.elementwise(.mul, small, .tensor(factor), wide, shift: 17)

@@ -13,8 +13,11 @@ struct PackedSlice: Sendable, Equatable {
   var offset: Int
   /// Bytes of the scale records, padded to 16.
   let scaleBytes: Int
-  /// Bytes of the weight stream, a multiple of 16.
-  let weightBytes: Int
+  /// Bytes of the weight streams, multiples of 16: one for each decoder that shares the work.
+  let streamBytes: [Int]
+
+  /// All bytes of the weight streams.
+  var weightBytes: Int { streamBytes.reduce(0, +) }
 
   /// All bytes of the slice.
   var bytes: Int { scaleBytes + weightBytes }

@@ -54,7 +54,8 @@ struct WeightPacker {
       let inputs = constant.type.shape[1]
       let depth = tiling.blockDepth(inputs: inputs, outputs: outputs, bits: key.inputBits)
       let channels = LinearTiling.sliceChannels(
-        inputs: inputs, outputs: outputs, blockDepth: depth, targetBytes: sliceBytes)
+        inputs: inputs, outputs: outputs, blockDepth: depth,
+        unit: max(16, tiling.microblock(bits: key.inputBits).depth), targetBytes: sliceBytes)
       for first in stride(from: 0, to: outputs, by: channels) {
         tasks.append(
           Task(layer: layers.count, firstChannel: first, channels: min(channels, outputs - first)))
@@ -70,14 +71,19 @@ struct WeightPacker {
       progress(start, tasks.count)
       let part = Array(tasks[start..<min(start + batch, tasks.count)])
       for (task, encoded) in zip(part, encode(part, layers, records)) {
+        guard let encoded else {
+          throw DiagnosticError(
+            "codegen.weights", "cannot be encoded",
+            at: SourceLocation(element: graph[layers[task.layer].key.weight].name))
+        }
         result.content.append(
           contentsOf: repeatElement(0, count: (16 - result.content.count % 16) % 16))
         let slice = PackedSlice(
           firstChannel: task.firstChannel, channels: task.channels, offset: result.content.count,
-          scaleBytes: encoded.scales.count, weightBytes: encoded.weights.count)
+          scaleBytes: encoded.scales.count, streamBytes: encoded.streams.map(\.count))
         layers[task.layer].slices.append(slice)
         result.content.append(contentsOf: encoded.scales)
-        result.content.append(contentsOf: encoded.weights)
+        for stream in encoded.streams { result.content.append(contentsOf: stream) }
         result.largestSlice = max(result.largestSlice, slice.bytes)
         result.streamBytes += slice.weightBytes
         result.weightCount += task.channels * layers[task.layer].inputs
@@ -94,32 +100,69 @@ struct WeightPacker {
     return result
   }
 
+  /// One slice as the NPU reads it.
+  private struct Encoded {
+    let scales: [UInt8]
+    /// One for each decoder.
+    let streams: [[UInt8]]
+  }
+
+  /// The slices; nil for one that cannot be encoded.
   private func encode(
     _ tasks: [Task], _ layers: [PackedLinear], _ records: [[ScaleRecord]]
-  ) -> [(scales: [UInt8], weights: [UInt8])] {
-    var results = [(scales: [UInt8], weights: [UInt8])](repeating: ([], []), count: tasks.count)
+  ) -> [Encoded?] {
+    var results = [Encoded?](repeating: nil, count: tasks.count)
     results.withUnsafeMutableBufferPointer { results in
       // Each iteration writes its own element only.
       nonisolated(unsafe) let results = results
       DispatchQueue.concurrentPerform(iterations: tasks.count) { i in
         let task = tasks[i]
         let layer = layers[task.layer]
-        let order = LinearWeightOrder(
-          inputs: layer.inputs, blockDepth: layer.blockDepth,
-          microblockDepth: accelerator.microblock.depth, inputBits: layer.key.inputBits)
         guard let data = graph[layer.key.weight].data else { return }
-        let stream = data.bytes.withBytes { raw in
+        let streams = data.bytes.withBytes { raw in
           let rows = raw.bindMemory(to: Int8.self)
           let start = task.firstChannel * layer.inputs
-          return order.encode(
+          return encode(
             UnsafeBufferPointer(rebasing: rows[start..<start + task.channels * layer.inputs]),
-            outputs: task.channels)
+            of: layer, channels: task.channels)
         }
+        guard let streams else { return }
         let channels = task.firstChannel..<task.firstChannel + task.channels
-        results[i] = (ScaleRecord.stream(Array(records[task.layer][channels])), stream)
+        results[i] = Encoded(
+          scales: scales(Array(records[task.layer][channels]), bits: layer.key.inputBits),
+          streams: streams)
       }
     }
     return results
+  }
+
+  /// The weight streams of `channels` rows.
+  private func encode(
+    _ weights: UnsafeBufferPointer<Int8>, of layer: PackedLinear, channels: Int
+  ) -> [[UInt8]]? {
+    let bits = layer.key.inputBits
+    guard accelerator.product == .u85 else {
+      let order = LinearWeightOrder(
+        inputs: layer.inputs, blockDepth: layer.blockDepth,
+        microblockDepth: accelerator.microblock.depth, inputBits: bits)
+      return [order.encode(weights, outputs: channels)]
+    }
+    var geometry = WeightGeometry(
+      family: .u85, outputs: channels, inputs: layer.inputs, ofmBlockDepth: layer.blockDepth,
+      ofmUblockDepth: tiling.microblock(bits: bits).depth, ifmBits: bits)
+    geometry.cores = accelerator.weightDecoders
+    geometry.macs = accelerator.macs
+    return try? (0..<geometry.streamCount).map {
+      try WeightStream.encode(weights, geometry: geometry, stream: $0, effort: .quick)
+    }
+  }
+
+  /// The scale records of consecutive channels. A U85 reads them for whole micro-blocks.
+  private func scales(_ records: [ScaleRecord], bits: Int) -> [UInt8] {
+    guard accelerator.product == .u85 else { return ScaleRecord.stream(records) }
+    return ScaleRecord.stream(
+      records, layout: bits == 16 ? .u85Acc48 : .u85Acc32,
+      channelMultiple: max(16, tiling.microblock(bits: bits).depth))
   }
 
   /// Bias, multiplier and shift of every output channel (`Docs/Numerics.md`, "linear").

@@ -2,17 +2,13 @@
 
 #ifdef SWL_HELIUM
 
-// Helium by hand: compilers leave this loop scalar. Integer sums that do not overflow have one value
-// whatever their order, so the result is that of the portable loop below.
+// Helium by hand: compilers leave these loops scalar.
 static int32_t dot(const int16_t *q, const int8_t *k, uint32_t count) {
   int32_t sum = 0;
-  uint32_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    sum = vmladavaq_s16(sum, vldrhq_s16(q + i), vldrbq_s16(k + i));
-  }
-  if (i < count) {
-    mve_pred16_t tail = vctp16q(count - i);
-    sum = vmladavaq_p_s16(sum, vldrhq_z_s16(q + i, tail), vldrbq_z_s16(k + i, tail), tail);
+  for (uint32_t i = 0; i < count; i += 4) {
+    mve_pred16_t lanes = vctp32q(count - i);
+    int32x4_t product = vmulq_s32(vldrhq_z_s32(q + i, lanes), vldrbq_z_s32(k + i, lanes));
+    sum = vaddvaq_s32(sum, vrshrq_n_s32(product, 7));
   }
   return sum;
 }
@@ -31,7 +27,7 @@ static void add_weighted(int32_t *sum, const int8_t *v, int32_t weight, uint32_t
 static int32_t dot(const int16_t *q, const int8_t *k, uint32_t count) {
   int32_t sum = 0;
   for (uint32_t i = 0; i < count; i++) {
-    sum += (int32_t)q[i] * (int32_t)k[i];
+    sum += swl_asr32((int32_t)q[i] * (int32_t)k[i] + 64, 7);
   }
   return sum;
 }
@@ -45,11 +41,11 @@ static void add_weighted(int32_t *sum, const int8_t *v, int32_t weight, uint32_t
 #endif
 
 /// Scores in 2^-12 powers of two, and the largest of them in 16 of these steps.
-static int32_t score(const swl_attention_args *a, const int16_t *q, const int8_t *k, int32_t factor,
+static int32_t score(const swl_attention_args *a, const int16_t *q, const int8_t *k,
                      uint32_t length) {
   int32_t top = -32768;
   for (uint32_t j = 0; j < length; j++) {
-    int64_t product = (int64_t)dot(q, k + (uint64_t)j * a->pitch, a->head_dim) * factor;
+    int64_t product = (int64_t)dot(q, k + (uint64_t)j * a->pitch, a->head_dim) * a->score_multiplier;
     int32_t s = swl_low32(swl_rshift(product, a->score_shift));
     int32_t coarse = swl_sat16(swl_rshift(s, 4));
     a->scratch[j] = s;
@@ -65,7 +61,7 @@ static void attend(const swl_attention_args *a, const int16_t *q, uint32_t h, ui
                    int32_t *sums) {
   uint64_t cache = (uint64_t)(h / (a->heads / a->kv_heads)) * a->context * a->pitch;
   const int8_t *v = a->v + cache;
-  int64_t offset = 32759 - 16 * (int64_t)score(a, q, a->k + cache, a->score_multiplier[h], length);
+  int64_t offset = 32759 - 16 * (int64_t)score(a, q, a->k + cache, length);
   uint32_t total = 0;
   unsigned zeros = 0;
   int32_t reciprocal;

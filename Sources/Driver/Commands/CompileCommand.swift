@@ -1,6 +1,7 @@
 import ArgumentParser
 import Codegen
 import Foundation
+import GraphIR
 import Importers
 import ProgramFormat
 import Quantize
@@ -27,9 +28,12 @@ struct CompileCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Bits of weights and activations: w8a16 for accuracy, w8a8 for half the activation memory.",
+      "Bits of weights and activations: w8a16 for accuracy, w8a8 for half the activation memory, w4a16 "
+        + "and w4a8 for 15-level weights, b3.8a16 for 3.8 bits a weight in the stream.",
       valueName: "recipe"))
   var quant = "w8a16"
+
+  @OptionGroup var goal: WeightGoalOptions
 
   @Option(
     help: ArgumentHelp(
@@ -102,9 +106,19 @@ struct CompileCommand: ParsableCommand {
         "the tokenizer has \(tokenizer.count) tokens, the model \(imported.configuration.vocabulary)",
         at: SourceLocation(file: model), wayOut: "the tokenizer that belongs to this model")
     }
-    var graph = try pipeline.quantised(imported, recipe: recipe, calibration: calibration)
-    if prefill == 0 { graph.functions.removeAll { $0.name == "prefill" } }
-    let program = try pipeline.compiled(graph, of: imported, recipe: recipe, target: part)
+    func compiled(
+      _ quantised: Graph, _ recipe: QuantizationRecipe
+    ) throws(DiagnosticError) -> Program {
+      var graph = quantised
+      if prefill == 0 { graph.functions.removeAll { $0.name == "prefill" } }
+      return try pipeline.compiled(graph, of: imported, recipe: recipe, target: part)
+    }
+    let program =
+      goal.isSet
+      ? try goal.program(
+        imported, recipe: recipe, calibration: calibration, pipeline: pipeline, compile: compiled)
+      : try compiled(
+        pipeline.quantised(imported, recipe: recipe, calibration: calibration), recipe)
     try PackageEmitter(program: program, runtimeSources: runtime).write(to: writer)
     let seconds = Date().timeIntervalSince(start)
 

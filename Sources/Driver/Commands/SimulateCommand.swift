@@ -1,40 +1,61 @@
 import ArgumentParser
+import Containers
 import Foundation
+import NPUTiming
 import ProgramFormat
+import Report
 import Session
 import Support
+import TFLiteRuntime
+import TensorCore
 
 /// `swiftlet simulate`.
 struct SimulateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "simulate", abstract: "Runs one decode step and lists cycles by operation.",
+    commandName: "simulate", abstract: "Runs one step and lists cycles by operation.",
     discussion: """
-      FILE is a package directory. The step runs on the bit-exact simulator; cycles come from the \
-      published per-block formulas. Hazards are what hardware would not forgive: reads of memory never \
+      FILE is a package directory, a .tflite model (plain, or with Ethos-U operators as Vela compiles \
+      it), or Vela's raw .npz. The step runs on the bit-exact simulator; cycles come from an event \
+      simulation of the NPU's units and memories (Docs/Timing.md), for foreign files with memories that keep up with the ports. Hazards are what hardware would not forgive: reads of memory never \
       written, missing waits, accesses outside a region.
       """)
 
-  @Argument(help: "A package directory.")
+  @Argument(help: "A package directory, a .tflite or a .npz file.")
   var file: String
 
   @Option(
     help: ArgumentHelp(
-      "An input, NAME=file.npy; a package takes token=file.npy with the ids to run.",
+      "An input, NAME=file.npy; a package takes token=file.npy with the ids to run, a .npz the "
+        + "input's index.",
       valueName: "name=file"))
   var input: [String] = []
 
-  @Option(help: "Where outputs are written as .npy: the logits of the last token.")
+  @Option(help: "Where outputs are written as .npy.")
   var outputDir: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where a trace is written that Perfetto and chrome://tracing open.", valueName: "out.json"))
+  var trace: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where a report is written: one HTML page with drawings.", valueName: "out.html"))
+  var report: String?
 
   @Flag(help: "Print one JSON object.")
   var json = false
 
-  private struct Report: Encodable {
+  /// What `--json` prints.
+  struct Summary: Encodable {
     struct Operation: Encodable {
       let index: Int
       let name: String
       let cycles: Int
       let limiter: String
+      let bound: Int
+      let macs: Int
+      let bytes: Int
     }
     let npuCycles: Int
     let pmu: [String: Int]
@@ -45,9 +66,8 @@ struct SimulateCommand: ParsableCommand {
 
   func run() throws {
     guard PackageReader.isPackage(file) else {
-      throw DiagnosticError(
-        "simulate.input", "is not a package directory", at: SourceLocation(file: file),
-        wayOut: "swiftlet compile MODEL --target NAME -o DIR makes one")
+      try runForeign()
+      return
     }
     let program = try PackageReader.load(file)
     let session = try LanguageSession(program)
@@ -70,14 +90,14 @@ struct SimulateCommand: ParsableCommand {
         Array(session.logits), to: outputDir, name: "logits.npy")
     }
 
-    var operations: [Report.Operation] = []
-    var kernelBusy = 0
-    var transferBusy = 0
+    var operations: [Summary.Operation] = []
+    var jobs: [RunProfile.Job] = []
+    var counters = PMUCounters()
     for job in session.jobReports {
-      kernelBusy += job.timeline.kernelBusy
-      transferBusy += job.timeline.transferBusy
+      counters = counters + PMUCounters(job.timing)
+      var labels: [String] = []
       var kernel = 0
-      for (record, span) in zip(job.result.ops, job.timeline.spans) {
+      for (record, span) in zip(job.result.ops, job.timing.operations) {
         let name: String
         if case .transfer(let bytes) = record.kind {
           name = "dma \(bytes) bytes"
@@ -85,28 +105,38 @@ struct SimulateCommand: ParsableCommand {
           name = kernel < job.provenance.count ? job.provenance[kernel] : "kernel"
           kernel += 1
         }
+        // A transfer belongs to the layer whose weights it brings: the next kernel's.
+        let layer = if case .transfer = record.kind { kernel } else { kernel - 1 }
+        labels.append(job.provenance.indices.contains(layer) ? job.provenance[layer] : name)
         operations.append(
-          Report.Operation(
+          Summary.Operation(
             index: operations.count, name: name, cycles: span.end - span.start,
-            limiter: span.limiter.rawValue))
+            limiter: span.limiter.rawValue, bound: span.bound, macs: span.macs,
+            bytes: span.bytes))
       }
+      jobs.append(RunProfile.Job(name: job.name, timing: job.timing, labels: labels))
     }
     let cycles = session.counters.npuCycles
     let hazards = session.jobReports.flatMap { job in
       job.result.hazards.map { "\(job.name): \($0)" }
     }
-    let pmu = [
-      "cycles": cycles, "kernel_active": kernelBusy, "dma_active": transferBusy,
-      "jobs": session.counters.jobs,
-    ]
+    var pmu = counters.values
+    pmu["cycles"] = cycles
+    pmu["jobs"] = session.counters.jobs
+    try write(jobs, of: program)
+    try present(
+      Summary(
+        npuCycles: cycles, pmu: pmu, ops: operations, hazards: hazards,
+        sramPeakBytes: program.manifest.report.sramPeakBytes))
+  }
+
+  /// Prints what a run gave as the options ask.
+  func present(_ report: Summary) throws {
     if json {
-      try Console.json(
-        Report(
-          npuCycles: cycles, pmu: pmu, ops: operations, hazards: hazards,
-          sramPeakBytes: program.manifest.report.sramPeakBytes))
+      try Console.json(report)
       return
     }
-    for operation in operations {
+    for operation in report.ops {
       print(
         String(operation.index).leftPadded(6) + Console.count(operation.cycles).leftPadded(14)
           + "  \(operation.limiter.padding(toLength: 13, withPad: " ", startingAt: 0)) \(operation.name)"
@@ -115,12 +145,36 @@ struct SimulateCommand: ParsableCommand {
     print("")
     print(
       Console.table([
-        ("NPU cycles", Console.count(cycles)),
-        ("kernels busy", Console.count(kernelBusy)),
-        ("DMA busy", Console.count(transferBusy)),
-        ("NPU jobs", Console.count(session.counters.jobs)),
-        ("hazards", hazards.isEmpty ? "none" : hazards.joined(separator: "\n")),
+        ("NPU cycles", Console.count(report.npuCycles)),
+        ("MAC array busy", Console.count(report.pmu["mac_active"] ?? 0)),
+        ("DMA busy", Console.count(report.pmu["dma_active"] ?? 0)),
+        ("NPU jobs", Console.count(report.pmu["jobs"] ?? 0)),
+        ("hazards", report.hazards.isEmpty ? "none" : report.hazards.joined(separator: "\n")),
       ]))
+  }
+
+  /// Writes the trace and the report that were asked for.
+  private func write(_ jobs: [RunProfile.Job], of program: Program) throws {
+    guard trace != nil || report != nil else { return }
+    let manifest = program.manifest
+    var profile = RunProfile(
+      title: "\(manifest.model.name) on \(manifest.target), one decode step", npu: manifest.npu,
+      clock: manifest.npuClock, macs: Int(manifest.npu.split(separator: "-").last ?? "") ?? 1,
+      jobs: jobs)
+    let near = Set(["arena", "staging"])
+    let working = Set(manifest.regions.filter { near.contains($0.name) }.map(\.memory))
+    profile.energy = EnergyEstimate(jobs.map(\.timing)) { !working.contains($0) }
+    for (path, text) in [
+      (trace, PerfettoTrace(profile).json), (report, ProfilePage(profile).html),
+    ] {
+      guard let path else { continue }
+      do {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+      } catch {
+        throw DiagnosticError(
+          "simulate.output", "cannot be written", at: SourceLocation(file: path))
+      }
+    }
   }
 }
 

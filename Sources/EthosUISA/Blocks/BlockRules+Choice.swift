@@ -88,10 +88,12 @@ extension BlockRules {
 
   /// The cheapest legal block; the larger of equals. Nil when the operation has none.
   ///
-  /// On a U85 all microblocks that the operation may use are tried.
-  public func choose(_ operation: KernelOperation) -> BlockChoice? {
+  /// On a U85 all microblocks that the operation may use are tried, unless one is given.
+  public func choose(
+    _ operation: KernelOperation, microblock: BlockShape? = nil
+  ) -> BlockChoice? {
     var best: BlockChoice?
-    for unit in legalMicroblocks(operation) {
+    for unit in microblock.map({ [$0] }) ?? legalMicroblocks(operation) {
       for block in candidates(operation, microblock: unit) {
         let cost = cost(operation, block: block, microblock: unit)
         if let found = best,

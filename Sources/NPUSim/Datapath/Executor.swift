@@ -44,7 +44,7 @@ struct Executor {
       }
     }
     var access = Access()
-    local.beginOperation(isChained: op.ifm.isChained || (op.ifm2?.isChained ?? false))
+    local.beginOperation(isChained: op.continuesChain)
     access.ifm = try input(op.ifm, memory, local)
     if let ifm2 = op.ifm2 { access.ifm2 = try input(ifm2, memory, local) }
     if op.writesOutput {

@@ -277,6 +277,9 @@ extension KernelOp {
     return map
   }
 
+  /// Whether it takes an operand from the chaining buffers, so that it runs together with the one before.
+  var continuesChain: Bool { ifm.isChained || ifm2?.isChained ?? false }
+
   /// Whether results go where the loops of the datapath produce them.
   var isStoredInOrder: Bool { transposition == .hwc && reversal == .none }
 }

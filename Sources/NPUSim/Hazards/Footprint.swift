@@ -61,6 +61,15 @@ extension OutstandingOp {
     self.init(commandIndex: commandIndex, reads: reads, writes: writes, kernel: nil)
   }
 
+  /// Adds an operation of the same chain: hardware runs a chain block by block, so all of it is unfinished
+  /// until its last operation is done.
+  mutating func join(_ next: OutstandingOp) {
+    commandIndex = next.commandIndex
+    reads += next.reads
+    writes += next.writes
+    kernel = next.kernel
+  }
+
   /// What may go wrong when this operation runs while `earlier` is unfinished: the first conflict.
   func conflict(with earlier: OutstandingOp) -> Hazard.Kind? {
     for write in earlier.writes {

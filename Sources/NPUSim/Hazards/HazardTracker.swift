@@ -30,6 +30,13 @@ struct HazardTracker {
     for transfer in transfers.reversed() {
       if let conflict = new.conflict(with: transfer) { report(conflict) }
     }
+    if op.continuesChain, let last = kernels.indices.last {
+      if last > 0, let earlier = kernels[last - 1].kernel {
+        overlap(op, access, after: earlier, kernels[last - 1], report)
+      }
+      kernels[last].join(new)
+      return
+    }
     if let last = kernels.last, let earlier = last.kernel {
       overlap(op, access, after: earlier, last, report)
     }

@@ -1,0 +1,149 @@
+import ArgumentParser
+import Foundation
+import GraphIR
+import Importers
+import ProgramFormat
+import Quantize
+import Support
+
+/// What the weights may cost, in place of a recipe's own grid.
+struct WeightGoalOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Mean bits of a weight in the stream, 1 to 8; grids and steps are chosen to lose least.",
+      valueName: "bits"))
+  var bitsPerWeight: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "The most read-only memory of the whole package, such as 4MB or 600KiB.", valueName: "size"))
+  var flash: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The most divergence from the float model, in nats a token (0.01 is hardly visible, 0.1 is).",
+      valueName: "nats"))
+  var maxKld: Double?
+
+  /// Whether one is given.
+  var isSet: Bool { bitsPerWeight != nil || flash != nil || maxKld != nil }
+
+  func validate() throws {
+    let given = [bitsPerWeight != nil, flash != nil, maxKld != nil].filter { $0 }.count
+    guard given <= 1 else {
+      throw ValidationError("give one of --bits-per-weight, --flash and --max-kld")
+    }
+    if let bitsPerWeight, !WeightMethod.streamBits.contains(bitsPerWeight) {
+      throw ValidationError("--bits-per-weight must be 1 to 8")
+    }
+    if let flash, Self.bytes(flash) == nil {
+      throw ValidationError("--flash must be a size such as 4MB or 600KiB, not '\(flash)'")
+    }
+    if let maxKld, !(maxKld > 0 && maxKld < 100) {
+      throw ValidationError("--max-kld must be above 0 and below 100")
+    }
+  }
+
+  /// Bytes of a size: a number with nothing, kB/KB, MB (powers of 1000), KiB or MiB behind it.
+  static func bytes(_ text: String) -> Int? {
+    let units: [(String, Double)] = [
+      ("kib", 1024), ("mib", 1_048_576), ("kb", 1000), ("mb", 1_000_000), ("b", 1), ("", 1),
+    ]
+    let lower = text.lowercased()
+    for (unit, factor) in units where lower.hasSuffix(unit) {
+      let number = lower.dropLast(unit.count).trimmingCharacters(in: .whitespaces)
+      guard let value = Double(number), value > 0, value * factor < 1e12 else { return nil }
+      return Int(value * factor)
+    }
+    return nil
+  }
+
+  /// Quantises a model to the goal and compiles it.
+  ///
+  /// - Parameters:
+  ///   - recipe: whose activations are taken.
+  ///   - compile: from an integer graph and the recipe's new name to a program.
+  func program(
+    _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?,
+    pipeline: ModelPipeline,
+    compile: (Graph, QuantizationRecipe) throws(DiagnosticError) -> Program
+  ) throws(DiagnosticError) -> Program {
+    let observed = try pipeline.observed(model, calibration: calibration, holdsOut: maxKld != nil)
+    let suffix = recipe.activations == .int8 ? "a8" : "a16"
+    func rounded(_ bits: Double) throws(DiagnosticError) -> Program {
+      let name = "b" + String(format: "%.2f", bits) + suffix
+      guard let recipe = QuantizationRecipe(name: name), let method = recipe.weights else {
+        throw DiagnosticError("quantize.recipe", "there is no recipe '\(name)'")
+      }
+      let made = try pipeline.quantised(observed, recipe: recipe, method: method)
+      return try compile(made.graph, recipe)
+    }
+    if !pipeline.quiet { try Self.show(pipeline.choices(observed, recipe: recipe)) }
+    if let bitsPerWeight { return try rounded(bitsPerWeight) }
+    if let maxKld {
+      let made = try pipeline.quantised(observed, recipe: recipe, divergence: maxKld)
+      if !pipeline.quiet {
+        print(
+          String(
+            format: "chosen: %.2f bits a weight, divergence %.4f measured on %d held-out tokens\n",
+            made.report.bitsPerWeight, made.divergence,
+            observed.heldOut.reduce(0) { $0 + $1.count }))
+      }
+      let name = "b" + String(format: "%.2f", min(max(made.report.bitsPerWeight, 1), 8)) + suffix
+      return try compile(made.graph, QuantizationRecipe(name: name) ?? recipe)
+    }
+    guard let flash, let limit = Self.bytes(flash) else {
+      return try compile(
+        pipeline.quantised(observed, recipe: recipe, method: .eightBit).graph, recipe)
+    }
+    return try fitting(limit, rounded)
+  }
+
+  /// The program of most bits a weight that stays within `limit` bytes of read-only memory.
+  private func fitting(
+    _ limit: Int, _ rounded: (Double) throws(DiagnosticError) -> Program
+  ) throws(DiagnosticError) -> Program {
+    var bits = 4.0
+    var best: Program?
+    var smallest = Int.max
+    for _ in 0..<4 {
+      let program = try rounded(bits)
+      let report = program.manifest.report
+      smallest = min(smallest, report.flashBytes)
+      if report.flashBytes <= limit {
+        if report.flashBytes > best?.manifest.report.flashBytes ?? 0 { best = program }
+        if Double(report.flashBytes) > 0.99 * Double(limit) || bits >= 7.9 { break }
+      }
+      let weights = Double(report.weightStreamBytes) * 8 / max(report.bitsPerWeight, 0.01)
+      let fixed = report.flashBytes - report.weightStreamBytes
+      let room = Double(limit - fixed) * 0.998
+      let next = min(room * 8 / weights * bits / max(report.bitsPerWeight, 0.01), 8)
+      if next < 1 {
+        throw DiagnosticError(
+          "quantize.flash",
+          "the package needs \(fixed) bytes besides its weights; \(limit) leave less than a bit for each",
+          wayOut: "at least \(fixed + Int(weights / 4)) bytes, or a smaller model")
+      }
+      if abs(next - bits) < 0.005 { break }
+      bits = next
+    }
+    guard let best else {
+      throw DiagnosticError(
+        "quantize.flash", "the smallest package found takes \(smallest) bytes, not \(limit)",
+        wayOut: "at least \(smallest) bytes, or a smaller model")
+    }
+    return best
+  }
+
+  /// Prints what can be chosen, dearest last.
+  private static func show(_ choices: [WeightChoice]) {
+    print("bits a weight  expected divergence (weights alone)")
+    for choice in choices {
+      print(
+        String(
+          format: "%10.2f     %.5f  %@", choice.bitsPerWeight, choice.expectedDivergence,
+          choice.name == "step" ? "" : "(\(choice.name))"))
+    }
+    print("")
+  }
+}

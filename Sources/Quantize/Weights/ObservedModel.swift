@@ -1,0 +1,68 @@
+import GraphIR
+import Support
+
+/// A float model with all that quantisation wants to know about it, to quantise it more than once.
+public struct ObservedModel: Sendable {
+  /// The float graph.
+  public let graph: Graph
+  /// Ranges of all values.
+  public let calibration: Calibration
+  /// What errors in weights cost.
+  public let curvature: Curvature
+  /// Tokens that were only looked at for ranges, to judge results by.
+  public let heldOut: [[Int32]]
+
+  /// Called with what is done, and how much of how much.
+  public typealias Progress = (_ stage: String, _ done: Int, _ of: Int) -> Void
+
+  /// Runs token sequences, and text that a small model writes itself, through a float graph.
+  ///
+  /// - Parameters:
+  ///   - backward: the most tokens run backwards.
+  ///   - holdsOut: whether an eighth of the tokens, 1024 at most, is kept for ``heldOut``.
+  public init(
+    _ graph: Graph, calibrationTokens sequences: [[Int32]], backward: Int, holdsOut: Bool = false,
+    progress: Progress
+  ) throws(DiagnosticError) {
+    self.graph = graph
+    let calibrator = try Calibrator(graph)
+    let given = sequences.reduce(0) { $0 + $1.count }
+    let wanted = max(
+      Self.affordableTokens(parameters: calibrator.parameters), Self.leastTokens - given)
+    let own = try calibrator.generate(max(wanted, 0), from: sequences) {
+      progress("writing calibration text", $0, $1)
+    }
+    let seen = sequences + own
+    calibration = try calibrator.observe(seen + Calibrator.coldStarts(of: sequences))
+    let (watched, kept) = holdsOut ? Self.split(seen) : (seen, [])
+    heldOut = kept
+    curvature = try CurvatureCollector(graph).collect(
+      watched + Calibrator.coldStarts(of: sequences), backward: backward
+    ) { progress("watching errors", $0, $1) }
+  }
+
+  /// Fewer tokens tell too little of how channels go together; what is missing the model writes, at
+  /// about a tenth of a second a token for a hundred million weights.
+  private static let leastTokens = 4096
+
+  /// Second moments take more tokens than ranges do, and methods for weights are given more time.
+  private static func affordableTokens(parameters: Int) -> Int {
+    let tokens = min(8192, 4_000_000_000 / max(parameters, 1))
+    return tokens >= 256 ? tokens : 0
+  }
+
+  /// The last tokens of every sequence, and what is before them.
+  private static func split(_ sequences: [[Int32]]) -> ([[Int32]], [[Int32]]) {
+    var (watched, kept): ([[Int32]], [[Int32]]) = ([], [])
+    var left = 1024
+    for sequence in sequences.sorted(by: { $0.count > $1.count }) {
+      let count = min(sequence.count / 8, left)
+      if count >= 16 {
+        kept.append(Array(sequence.suffix(count)))
+        left -= count
+      }
+      watched.append(Array(sequence.dropLast(count >= 16 ? count : 0)))
+    }
+    return (watched, kept)
+  }
+}

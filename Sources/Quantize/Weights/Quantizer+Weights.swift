@@ -1,0 +1,85 @@
+import GraphIR
+import Support
+
+extension Quantizer {
+  /// What errors in the weights of linear layers cost, seen on token sequences.
+  ///
+  /// - Parameters:
+  ///   - sequences: tokens, each starting at position 0.
+  ///   - backward: the most tokens run backwards, for the sensitivities.
+  public static func curvature(
+    _ graph: Graph, _ sequences: [[Int32]], backward: Int
+  ) throws(DiagnosticError) -> Curvature {
+    try CurvatureCollector(graph).collect(sequences, backward: backward)
+  }
+
+  /// Quantises with a method for the weights.
+  ///
+  /// - Parameters:
+  ///   - curvature: what errors in weights cost, of the same graph.
+  ///   - progress: called with how many weights are done, of how many.
+  public static func quantize(
+    _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
+    method: WeightMethod, progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
+  ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
+    let method = try settled(
+      method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
+    let migration = Migration(
+      graph, calibration: calibration, recipe: recipe,
+      columns: ColumnScaling(curvature, method: method))
+    let scales = try ScalePlan(
+      graph, recipe: recipe, calibration: calibration, migration: migration)
+    let solver = try WeightSolver(
+      graph, migration: migration, curvature: curvature, method: method)
+    let (weights, report) = try solver.solve(progress: progress)
+    var builder = IntegerGraphBuilder(
+      graph, recipe: recipe, calibration: calibration, migration: migration, scales: scales,
+      rounded: weights)
+    return (try builder.build(), report)
+  }
+
+  /// The float model with rounded weights in place of its own: what rounding costs by itself.
+  public static func roundedFloat(
+    _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
+    method: WeightMethod
+  ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
+    let method = try settled(
+      method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
+    let migration = Migration(
+      graph, calibration: calibration, recipe: recipe,
+      columns: ColumnScaling(curvature, method: method))
+    let solver = try WeightSolver(
+      graph, migration: migration, curvature: curvature, method: method)
+    let (weights, report) = try solver.solve { _, _ in }
+    return (solver.restored(weights), report)
+  }
+
+  /// A method whose power of column scaling is the one that is expected to lose least at the bits it
+  /// asks for, judged on a part of the rows (the search of AWQ).
+  private static func settled(
+    _ method: WeightMethod, _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration,
+    curvature: Curvature
+  ) throws(DiagnosticError) -> WeightMethod {
+    guard method.searchesPower, recipe.activations != .int8,
+      case .bitsPerWeight(let bits) = method.grid
+    else { return method }
+    var best = method
+    var least = Double.infinity
+    for power: Float in [0.5, 0.25, 0, 0.75] {
+      var candidate = method
+      candidate.columnPower = power
+      let migration = Migration(
+        graph, calibration: calibration, recipe: recipe,
+        columns: ColumnScaling(curvature, method: candidate))
+      let solver = try WeightSolver(
+        graph, migration: migration, curvature: curvature, method: candidate)
+      let step = try solver.search(bitsPerWeight: bits)
+      let expected = try solver.sampled(lossStep: step).expectedDivergence
+      if expected < least {
+        least = expected
+        best = candidate
+      }
+    }
+    return best
+  }
+}

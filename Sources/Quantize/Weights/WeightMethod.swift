@@ -1,0 +1,47 @@
+/// How the weights of linear layers are rounded.
+public struct WeightMethod: Hashable, Sendable {
+  /// Which integers a weight may become.
+  public enum Grid: Hashable, Sendable {
+    /// −limit…limit with the step that errs least in each output channel.
+    case levels(limit: Int)
+    /// Any 8-bit integer; steps follow what errors cost, so that `lossStep` is the cost of one step
+    /// in nats (times 24 what a weight loses on average). A larger one gives fewer bits.
+    case lossStep(Double)
+    /// As `lossStep`, chosen for a mean of this many bits a weight in the stream.
+    case bitsPerWeight(Double)
+  }
+
+  /// The grid.
+  public var grid: Grid
+  /// Whether a channel's error is made good in later channels (GPTQ).
+  public var usesFeedback = true
+  /// The least share of each product of two channels that is not believed; few tokens raise it.
+  public var shrinkage: Float = 0.01
+  /// Whether channels are rounded largest first.
+  public var ordersByActivity = false
+  /// How much of a channel's cost is moved out of the weights into the operation before: 0 none,
+  /// 1 all, so that all channels cost the same.
+  public var columnPower: Float = 0.5
+  /// Whether ``columnPower`` is searched, where the grid asks for bits.
+  public var searchesPower = false
+  /// How strongly choices weigh bits; 0 rounds to the nearest, 1 is the rate of exchange at which
+  /// a finer step would buy the same.
+  public var rateWeight: Float = 0
+  /// The most tokens run backwards for the sensitivities.
+  public var backwardTokens = 2048
+
+  /// A method for a grid.
+  public init(grid: Grid) { self.grid = grid }
+
+  /// Second-order rounding to 8 bits.
+  public static let eightBit = WeightMethod(grid: .levels(limit: 127))
+  /// Second-order rounding to 15 levels, which fit a fixed 4-bit code.
+  public static let fourBit = WeightMethod(grid: .levels(limit: 7))
+  /// Rate–distortion optimised rounding to a mean number of bits in the stream.
+  public static func stream(bitsPerWeight: Double) -> WeightMethod {
+    var method = WeightMethod(grid: .bitsPerWeight(bitsPerWeight))
+    method.rateWeight = 1
+    method.searchesPower = true
+    return method
+  }
+}

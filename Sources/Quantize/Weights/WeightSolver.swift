@@ -1,0 +1,281 @@
+import EthosUISA
+import Foundation
+import GraphIR
+import Reference
+import Support
+import TensorCore
+
+/// Rounds the weights of all linear layers of a graph by one method.
+struct WeightSolver {
+  /// One layer to round.
+  private struct Layer {
+    let id: ConstantID
+    let name: String
+    let rows: Int
+    let columns: Int
+    /// What makes the values it reads.
+    let site: Site
+    /// What an error in each output channel costs.
+    let sensitivities: [Float]
+  }
+
+  let graph: Graph
+  let migration: Migration
+  private let method: WeightMethod
+  private let layers: [Layer]
+  private let factors: [Site: FeedbackFactor]
+
+  /// Called with how much is done, of how much.
+  typealias Progress = (_ done: Int, _ of: Int) -> Void
+
+  /// Prepares the layers of `score` (or `decode`).
+  init(
+    _ graph: Graph, migration: Migration, curvature: Curvature, method: WeightMethod
+  ) throws(DiagnosticError) {
+    self.graph = graph
+    self.migration = migration
+    self.method = method
+    guard let function = graph.function("score") ?? graph.function("decode") else {
+      throw DiagnosticError("quantize.function", "the graph has neither 'score' nor 'decode'")
+    }
+    let sites = Site.sites(of: function)
+    var producer: [ValueID: Site] = [:]
+    var found: [Layer] = []
+    var known = Set<ConstantID>()
+    for (operation, site) in zip(function.operations, sites) {
+      for id in operation.results { producer[id] = site }
+      guard operation.code == .linear, operation.operands.count > 1,
+        case .value(let x) = operation.operands[0],
+        case .constant(let id) = operation.operands[1], let from = producer[x],
+        graph[id].type.shape.rank == 2, known.insert(id).inserted
+      else { continue }
+      let rows = graph[id].type.shape[0]
+      let seen = curvature.sensitivities[site] ?? [Float](repeating: 1, count: rows)
+      found.append(
+        Layer(
+          id: id, name: graph[id].name, rows: rows, columns: graph[id].type.shape[1], site: from,
+          sensitivities: Self.migrated(seen, id, migration)))
+    }
+    layers = found
+    factors = Self.factors(found, curvature, migration, method)
+  }
+
+  /// What an error costs after a layer's rows were turned and scaled.
+  private static func migrated(
+    _ seen: [Float], _ id: ConstantID, _ migration: Migration
+  ) -> [Float] {
+    var result = seen
+    if migration.rotations[id] != nil {
+      for r in stride(from: 0, to: result.count - 1, by: 2) {
+        let mean = (result[r] + result[r + 1]) / 2
+        (result[r], result[r + 1]) = (mean, mean)
+      }
+    }
+    if let factors = migration.rowFactors[id] {
+      for r in result.indices { result[r] /= factors[r] * factors[r] }
+    }
+    return result
+  }
+
+  /// The factors of all gram matrices, two at a time.
+  private static func factors(
+    _ layers: [Layer], _ curvature: Curvature, _ migration: Migration, _ method: WeightMethod
+  ) -> [Site: FeedbackFactor] {
+    var sites: [(site: Site, size: Int)] = []
+    var seen = Set<Site>()
+    for layer in layers where seen.insert(layer.site).inserted {
+      sites.append((layer.site, layer.columns))
+    }
+    var made = [FeedbackFactor?](repeating: nil, count: sites.count)
+    made.withUnsafeMutableBufferPointer { made in
+      nonisolated(unsafe) let made = made
+      Parallel.ranges(sites.count, grain: 1) { range in
+        for index in range {
+          let (site, size) = sites[index]
+          guard let gram = curvature.grams[site] else { continue }
+          made[index] = FeedbackFactor(
+            gram, size: size, factors: migration.siteFactors[site],
+            shrinkage: FeedbackFactor.shrinkage(
+              size: size, tokens: curvature.tokens, least: method.shrinkage),
+            ordersByActivity: method.ordersByActivity)
+        }
+      }
+    }
+    var result: [Site: FeedbackFactor] = [:]
+    for ((site, _), factor) in zip(sites, made) { result[site] = factor }
+    return result
+  }
+
+  /// Rounds all layers.
+  func solve(
+    progress: Progress
+  ) throws(DiagnosticError) -> (weights: [ConstantID: WeightQuantizer.Result], report: WeightReport)
+  {
+    var lossStep: Double?
+    switch method.grid {
+    case .levels: break
+    case .lossStep(let step): lossStep = step
+    case .bitsPerWeight(let bits): lossStep = try search(bitsPerWeight: bits)
+    }
+    var report = WeightReport()
+    var weights: [ConstantID: WeightQuantizer.Result] = [:]
+    let total = layers.reduce(0) { $0 + $1.rows * $1.columns }
+    var done = 0
+    for layer in layers {
+      let (result, line) = try round(layer, lossStep: lossStep, stride: 1)
+      weights[layer.id] = result
+      report.layers.append(line)
+      done += line.count
+      progress(done, total)
+    }
+    return (weights, report)
+  }
+
+  /// The step of loss that gives this many bits a weight, from a part of each layer's rows.
+  func search(bitsPerWeight wanted: Double) throws(DiagnosticError) -> Double {
+    // Bits fall by half a bit for each doubling of the step, less when few are left.
+    var (low, high) = (-60.0, 10.0)
+    var at = -20.0
+    var best = (at: at, miss: Double.infinity)
+    for _ in 0..<16 {
+      let found = try sampled(lossStep: exp2(at)).bitsPerWeight
+      let miss = abs(found - wanted)
+      if miss < best.miss { best = (at, miss) }
+      if miss < 0.004 * wanted { break }
+      if found > wanted { low = at } else { high = at }
+      let next = at + (found - wanted) * (found < 2.5 ? 1.2 : 2)
+      at = next > low && next < high ? next : (low + high) / 2
+    }
+    return exp2(best.at)
+  }
+
+  /// What rounding would make of the weights, from a part of each layer's rows.
+  ///
+  /// - Parameter lossStep: nil for a grid of levels.
+  func sampled(lossStep: Double?) throws(DiagnosticError) -> WeightReport {
+    let total = layers.reduce(0) { $0 + $1.rows * $1.columns }
+    let stride = max(1, total / 4_000_000)
+    var report = WeightReport()
+    for layer in layers {
+      var line = try round(layer, lossStep: lossStep, stride: stride).line
+      // Sampled layers weigh as much as they will in the whole.
+      let factor = Double(layer.rows * layer.columns) / Double(max(line.count, 1))
+      line.bits = Int(Double(line.bits) * factor)
+      line.expectedDivergence *= factor
+      line.count = layer.rows * layer.columns
+      report.layers.append(line)
+    }
+    return report
+  }
+
+  /// Rounds one layer, or every so-many-th block of its rows.
+  private func round(
+    _ layer: Layer, lossStep: Double?, stride: Int
+  ) throws(DiagnosticError) -> (result: WeightQuantizer.Result, line: WeightReport.Layer) {
+    guard let data = graph[layer.id].data,
+      let whole = MigratedMatrix(
+        data, rows: layer.rows, columns: layer.columns,
+        rotations: migration.rotations[layer.id], rowFactors: migration.rowFactors[layer.id],
+        columnFactors: migration.columnFactors[layer.id])
+    else {
+      throw DiagnosticError(
+        "quantize.operation", "the weight is not a matrix of finite numbers",
+        at: SourceLocation(element: layer.name))
+    }
+    let chosen = stride == 1 ? nil : whole.sampledRows(stride: stride)
+    let matrix = chosen.map { whole.picking($0) } ?? whole
+    let sensitivities = chosen.map { $0.map { layer.sensitivities[$0] } } ?? layer.sensitivities
+    let factor = factors[layer.site]
+    var rounder = FeedbackRounder(factor: method.usesFeedback ? factor : nil, limit: 127)
+    let steps: [Float]
+    if let lossStep {
+      steps = Self.steps(matrix, sensitivities, meanCost: factor?.meanCost ?? 1, lossStep)
+      if method.rateWeight > 0 {
+        // Prices from what plain rounding gives, then from what weighing bits made of it.
+        var plain = rounder
+        plain.factor = nil
+        rounder.exchange = 8.66 / method.rateWeight
+        rounder.prices = WeightPrices(counts: Self.counts(plain.round(matrix, steps: steps))).bits
+        let first = rounder.round(matrix, steps: steps)
+        rounder.prices = WeightPrices(counts: Self.counts(first)).bits
+      }
+    } else {
+      var limit = 127
+      if case .levels(let levels) = method.grid { limit = min(max(levels, 1), 127) }
+      rounder.limit = limit
+      steps = Self.steps(matrix, factor, limit: limit)
+    }
+    let integers = rounder.round(matrix, steps: steps)
+    var loss = 0.0
+    if let factor {
+      let losses = factor.losses(matrix, integers, steps: steps)
+      for (row, value) in losses.enumerated() {
+        loss += 0.5 * Double(value) * Double(sensitivities[row])
+      }
+    }
+    let line = WeightReport.Layer(
+      name: layer.name, count: integers.count, bits: Self.streamBits(integers, matrix.columns),
+      expectedDivergence: loss)
+    let least = (steps.max() ?? 0) * 0x1p-20
+    let scales = steps.map { $0 > 0 ? max($0, least) : max(least, 1e-20) }
+    return (
+      WeightQuantizer.Result(
+        bytes: ByteSource(integers.map { UInt8(bitPattern: $0) }), scales: scales), line
+    )
+  }
+
+  /// Steps for which an error of one step costs the same in every row.
+  private static func steps(
+    _ matrix: MigratedMatrix, _ sensitivities: [Float], meanCost: Float, _ lossStep: Double
+  ) -> [Float] {
+    (0..<matrix.rows).map { row in
+      let largest = matrix.largest(row)
+      guard largest > 1e-30 else { return 0 }
+      let step = Float((lossStep / (Double(sensitivities[row]) * Double(meanCost))).squareRoot())
+      return min(max(step, largest / 127), largest * 2)
+    }
+  }
+
+  /// Steps for which a grid of few levels errs least.
+  private static func steps(
+    _ matrix: MigratedMatrix, _ factor: FeedbackFactor?, limit: Int
+  ) -> [Float] {
+    var costs = [Float](repeating: 1, count: matrix.columns)
+    if let factor {
+      for (i, channel) in factor.order.enumerated() { costs[channel] = factor.costs[i] }
+    }
+    var steps = [Float](repeating: 0, count: matrix.rows)
+    steps.withUnsafeMutableBufferPointer { steps in
+      nonisolated(unsafe) let out = steps
+      matrix.values.withUnsafeBufferPointer { values in
+        costs.withUnsafeBufferPointer { costs in
+          nonisolated(unsafe) let (from, weights) = (values, costs)
+          Parallel.ranges(matrix.rows, grain: max(1, 65536 / max(matrix.columns, 1))) { range in
+            for row in range {
+              out[row] = StepSearch.best(
+                UnsafeBufferPointer(
+                  rebasing: from[row * matrix.columns..<(row + 1) * matrix.columns]),
+                costs: weights, limit: limit)
+            }
+          }
+        }
+      }
+    }
+    return steps
+  }
+
+  /// How often each integer occurs, by its value plus 128.
+  private static func counts(_ integers: some Collection<Int8>) -> [Int] {
+    var counts = [Int](repeating: 0, count: 256)
+    for value in integers { counts[Int(value) &+ 128] &+= 1 }
+    return counts
+  }
+
+  /// Bits of a stream cut as the compiler cuts it, a palette of its own for each part.
+  private static func streamBits(_ integers: [Int8], _ columns: Int) -> Int {
+    let part = max(1, 131_072 / max(columns, 1)) * columns
+    return Swift.stride(from: 0, to: integers.count, by: part).reduce(0) {
+      $0 + WeightPrices(counts: counts(integers[$1..<min($1 + part, integers.count)])).total
+    }
+  }
+}

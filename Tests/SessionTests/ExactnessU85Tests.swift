@@ -1,0 +1,63 @@
+import Quantize
+import Reference
+import Support
+import TestKit
+import Testing
+
+@testable import Session
+
+/// Every size of U85, with weights read in place (`alif-e8`) and copied slice by slice
+/// (`corstone-300`, its NPU exchanged). The simulator fails jobs that it finds a hazard in.
+@Suite struct ExactnessU85Tests {
+  @Test(
+    arguments: [
+      ("alif-e8", nil), ("corstone-300", "ethos-u85-128"), ("corstone-300", "ethos-u85-256"),
+      ("corstone-300", "ethos-u85-512"), ("alif-e8", "ethos-u85-1024"),
+      ("corstone-300", "ethos-u85-2048"),
+    ] as [(String, String?)], [QuantizationRecipe.w8a16, .w8a8])
+  func decodeEqualsTheInterpreter(
+    _ target: (name: String, npu: String?), _ recipe: QuantizationRecipe
+  ) throws {
+    let model = try CompiledModel(
+      RandomLlama(), recipe: recipe, target: target.name, npu: target.npu)
+    var random = SplitMix64(seed: 3)
+    try model.compareDecode((0..<12).map { _ in Int32(random.next() % 64) })
+  }
+
+  /// A prompt in batches leaves the caches and logits that single tokens would.
+  @Test(arguments: [QuantizationRecipe.w8a16, .w8a8], [1, 7, 8, 9, 23])
+  func promptsInBatchesEqualSingleTokens(_ recipe: QuantizationRecipe, _ count: Int) throws {
+    let isCopied = count % 2 == 1
+    let model = try CompiledModel(
+      RandomLlama(), recipe: recipe, target: isCopied ? "corstone-300" : "alif-e8",
+      npu: isCopied ? "ethos-u85-256" : nil)
+    var random = SplitMix64(seed: 17)
+    let tokens = (0..<count).map { _ in Int32(random.next() % 64) }
+    try model.session.prompt(tokens)
+    var state = model.interpreter.makeState()
+    var last: IntegerTensor?
+    for (position, token) in tokens.enumerated() {
+      last = try model.interpreter.run("decode", ids: [token], position: position, state: &state)
+    }
+    guard case .int16(let logits)? = last else {
+      Issue.record("decode gives no int16 logits")
+      return
+    }
+    #expect(Array(model.session.logits) == logits)
+    #expect(model.session.position == count)
+    model.compareState(state, "\(count) tokens")
+  }
+
+  /// Shapes that need padding, many slices, biases and grouped heads.
+  @Test(arguments: 0..<6)
+  func unevenShapesAreExact(_ index: Int) throws {
+    let shape = RandomLlama.uneven(index)
+    let model = try CompiledModel(
+      shape, recipe: index % 2 == 0 ? .w8a16 : .w8a8,
+      target: index % 3 == 0 ? "alif-e8" : "corstone-300",
+      npu: [nil, "ethos-u85-256", "ethos-u85-128", nil, "ethos-u85-512", "ethos-u85-1024"][index])
+    var random = SplitMix64(seed: 23)
+    try model.compareDecode(
+      (0..<6).map { _ in Int32(random.next() % UInt64(shape.vocabulary)) })
+  }
+}
