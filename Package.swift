@@ -30,7 +30,9 @@ let package = Package(
     module("Support"),
     module("TensorCore", ["Support"]),
     module("GraphIR", ["TensorCore", "Support"]),
-    module("Containers", ["Support", "TensorCore"]),
+    // Verified access to FlatBuffers, over the headers of Debian's libflatbuffers-dev.
+    .target(name: "CTFLite"),
+    module("Containers", ["Support", "TensorCore", "CTFLite"]),
     module("Tokenizers", ["Support"]),
     module("Importers", ["Containers", "GraphIR", "Tokenizers"]),
     module("Reference", ["GraphIR", "TensorCore", "Support"]),
@@ -48,12 +50,14 @@ let package = Package(
       "Session",
       ["ProgramFormat", "NPUSim", "NPUTiming", "DeviceRuntime", "Tokenizers", "TargetModel"]),
     module("Report", ["EthosUISA", "NPUTiming", "NPUSim", "Support"]),
+    module(
+      "TFLiteRuntime", ["Containers", "TensorCore", "NPUSim", "NPUTiming", "EthosUISA", "Support"]),
     module("Analysis", ["Session", "Reference", "Quantize"]),
     module(
       "Driver",
       [
         "Importers", "Quantize", "Codegen", "Session", "Analysis", "NPUTiming", "Report",
-        "TargetModel", "Tokenizers",
+        "TargetModel", "Tokenizers", "TFLiteRuntime", "Containers", "NPUSim", "TensorCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "swiftlet", dependencies: ["Driver"]),
@@ -66,6 +70,7 @@ let package = Package(
     tests("Codegen", ["Tiling"]),
     tests("NPUSim", ["EthosUISA"]),
     tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]),
+    tests("TFLiteRuntime"),
     tests("Driver"),
     tests("DeviceRuntime", ["Tokenizers"]),
   ],

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Writes the HomeHub corpus: plain English sentences and the commands they mean.
 
-The grammar is the data in this file; README.md describes the command language and the split. Three
-files come out: train.txt and valid.txt (`sentence<TAB>command` lines, not committed) and test.jsonl
-(committed). Everything is seeded: the same arguments give the same bytes on any machine.
+The grammar is the data in this file and, for the phrasings that are trained on, in phrasings.py and
+compose.py; README.md describes the command language and the split. Out come train.txt, valid.txt and
+phrasings.txt (`sentence<TAB>command` lines, not committed), test.jsonl and calibration.txt (both
+committed). Everything is seeded: the same arguments give the same bytes on any machine, and the test
+set depends on this file and --seed alone.
 
 The test set is held out in two ways, and nothing of either kind is ever in train.txt or valid.txt:
 
@@ -11,9 +13,11 @@ The test set is held out in two ways, and nothing of either kind is ever in trai
   (half past, 9) picked by a fixed hash. A sentence that contains any such pair is never trained on.
 * phrasings: sentence templates, ways to name a time or a condition, polite wrappers and orders of
   clauses that are listed under "test" below. Each uses only words that the training templates use
-  too, because a model this small cannot know a word it has never seen; `check_split` proves it.
+  too, because a model this small cannot know a word it has never seen; `check_split` proves it, and
+  `check_phrasings` that no template of training is one of them.
 
-Usage: generate_corpus.py [--out DIR] [--train N] [--valid N] [--test N] [--seed S]
+Usage: generate_corpus.py [--out DIR] [--train N] [--train-seed S]
+       [--valid N] [--test N] [--seed S]
 """
 
 import argparse
@@ -530,8 +534,9 @@ def held_out(*slots):
 class Draw:
     """One sentence in the making: random choices, and what of them is held out."""
 
-    def __init__(self, rng, phrasing, wide=False):
+    def __init__(self, rng, phrasing, wide=False, refuse=None):
         self.rng = rng
+        self.refuse = refuse  # training only: whether a clause must not be used
         self.wide = wide  # numbers and pairs beyond what the test asks: training only
         self.phrasing = phrasing  # the chance to use a held-out phrasing
         self.new_phrasing = False
@@ -621,6 +626,10 @@ class Draw:
         self.combine("minutes", n)
         return f"{self.number(n)} minutes", f"{n}m"
 
+    def degree(self, table, size):
+        """A degree in words."""
+        return self.rng.choice(table[size])
+
     def room(self):
         roll = self.rng.random()
         if roll < 0.10:
@@ -636,7 +645,7 @@ class Draw:
         rng = self.rng
         while True:
             saved = self.new_phrasing
-            template = self.phrase(INTENTS[intent])
+            template = self.template(intent)
             fits = not (room == "all" and "{room}" in template)
             if imperative and not template.startswith("!"):
                 fits = False
@@ -647,15 +656,32 @@ class Draw:
             if fits:
                 break
             self.new_phrasing = saved
-        device, _, verb = intent.partition(" ")
-        said = {}
+        made = self.fill(template, intent, room, drop_room)
+        if self.refuse and self.refuse(tidy([made[0]])):
+            return self.action(intent, room, imperative, drop_room)
+        return made
+
+    def template(self, intent):
+        """A template of an intent."""
+        return self.phrase(INTENTS[intent])
+
+    def places(self, room):
+        """The words of the slots that name a room."""
+        rng = self.rng
         if room == "here":
-            said["in"], said["the"], said["room"] = rng.choice(HERE_IN), rng.choice(HERE_THE), ""
-        elif room == "all":
-            said["in"], said["the"] = rng.choice(ALL_IN), rng.choice(ALL_THE)
-        elif room:
-            name = rng.choice(ROOMS[room])
-            said["in"], said["the"], said["room"] = f"in the {name}", f"the {name}", name
+            return {"in": rng.choice(HERE_IN), "the": rng.choice(HERE_THE), "room": ""}
+        if room == "all":
+            return {"in": rng.choice(ALL_IN), "the": rng.choice(ALL_THE)}
+        if not room:
+            return {}
+        name = rng.choice(ROOMS[room])
+        return {"in": f"in the {name}", "the": f"the {name}", "room": name}
+
+    def fill(self, template, intent, room, drop_room=False):
+        """The words and the command of a template, and whether it is an imperative."""
+        rng = self.rng
+        device, _, verb = intent.partition(" ")
+        said = self.places(room)
         if drop_room:
             said["in"] = ""
         if intent not in ROOMLESS and intent != "none" and re.search(r"\{(in|the|room)\}", template):
@@ -674,7 +700,7 @@ class Draw:
             if "{pre}" in template or "{post}" in template:
                 size = rng.choice([1, 1, 2, 2, 3])
                 self.combine(intent, "size", size, room)
-                said["pre"], said["post"] = rng.choice(PRE[size]), rng.choice(POST[size])
+                said["pre"], said["post"] = self.degree(PRE, size), self.degree(POST, size)
                 if size != 2:
                     value = STEP[device][size]
             if "{by}" in template:
@@ -724,6 +750,14 @@ class Draw:
         text = re.sub(r"\{(\w+)\}", lambda m: said[m[1]], template.lstrip("!"))
         return text, command, template.startswith("!")
 
+    def condition(self, what):
+        """A template of a condition."""
+        return self.phrase(CONDITIONS[what])
+
+    def when(self, kind):
+        """A template of a time or a span."""
+        return self.phrase(WHEN[kind])
+
     # -- modifiers ----------------------------------------------------------------------------------
 
     def modifier(self, intent, kind):
@@ -732,7 +766,7 @@ class Draw:
         if kind == "if":
             what = rng.choice(list(CONDITIONS))
             self.combine(intent, "if", what)
-            text = self.phrase(CONDITIONS[what])
+            text = self.condition(what)
             n = ""
             if "{n}" in text:
                 n = rng.choice([800, 900, 1000, 1200, 1500, 2000]) if what == "co2>" else (
@@ -744,7 +778,7 @@ class Draw:
                     said = self.number(n)
                 text = text.replace("{n}", said)
             return text, f"if {what}{n}"
-        text = self.phrase(WHEN[kind])
+        text = self.when(kind)
         self.combine(intent, "when", kind)
         if "{clock}" in text:
             said, value = self.clock()
@@ -852,10 +886,10 @@ for _intent in INTENTS:
         _intent, 0.5 if _intent in ("timer cancel", "alarm off", "ask timer") else 1.0))
 
 
-def draw(rng, phrasing, wide=False):
+def draw(rng, phrasing, wide=False, refuse=None):
     """One sentence, its command and the group it belongs to."""
     while True:
-        d = Draw(rng, phrasing, wide)
+        d = Draw(rng, phrasing, wide, refuse)
         text, command = d.sentence()
         if len(text) <= 150 and len(command) <= 80:
             group = {(False, False): "seen", (False, True): "combination",
@@ -864,40 +898,76 @@ def draw(rng, phrasing, wide=False):
             return text, command, group
 
 
-def generate(train, valid, test, seed):
-    """The three sets: lists of (sentence, command), and for the test set (…, group)."""
-    rng = random.Random(seed)
-    meaning = {}
-    sets = {"train": [], "valid": []}
-    for name, count in (("valid", valid), ("train", train)):
-        seen = set()
-        while len(sets[name]) < count:
-            # Half of the training sentences use numbers from wider ranges: with few values the model
-            # learns each by heart instead of learning how numerals are read.
-            text, command, group = draw(rng, 0.0, name == "train" and rng.random() < 0.5)
-            if group != "seen":
-                continue
-            # One sentence in fifty belongs to the validation set, whichever set is being drawn.
-            if (zlib.crc32(text.encode()) % 50 == 0) != (name == "valid"):
-                continue
-            if meaning.setdefault(text, command) != command:
-                raise ValueError(f"two meanings: {text!r}: {command!r}, {meaning[text]!r}")
-            if name == "valid" and text in seen:
-                continue
-            seen.add(text)
-            sets[name].append((text, command))
-    quota = {"combination": test * 2 // 5, "phrasing": test * 2 // 5}
-    quota["both"] = test - sum(quota.values())
+def generate_test(count, seed):
+    """The test set: (sentence, command, group). It depends on this file's grammar alone."""
+    quota = {"combination": count * 2 // 5, "phrasing": count * 2 // 5}
+    quota["both"] = count - sum(quota.values())
     rng = random.Random(seed + 1)
     held, texts = [], set()
     while any(quota.values()):
         text, command, group = draw(rng, 0.0 if quota["combination"] else 0.35)
-        if quota.get(group, 0) == 0 or text in texts or text in meaning:
+        if quota.get(group, 0) == 0 or text in texts:
             continue
         quota[group] -= 1
         texts.add(text)
         held.append((text, command, group))
-    return sets["train"], sets["valid"], held
+    return held
+
+
+def generate(train, valid, held, seed):
+    """Training and validation sets as (sentence, command); how many lines were removed."""
+    import compose  # they build on this module
+    import phrasings
+
+    forbidden = {text for text, _, _ in held}
+    rng = random.Random(seed)
+    meaning, removed, clashes = {}, 0, 0
+    sets = {"valid": [], "phrasings": [], "train": []}
+    for name, count in (("valid", valid), ("phrasings", valid), ("train", train)):
+        seen = set()
+        while len(sets[name]) < count:
+            if name == "phrasings":
+                text, command = compose.draw(rng, 0.35)
+            elif name == "train" and rng.random() < 0.8:
+                text, command = compose.draw(rng)
+            else:
+                # Half of the sentences use numbers from wider ranges: with few values the model
+                # learns each by heart instead of learning how numerals are read.
+                text, command, group = draw(
+                    rng, 0.0, name == "train" and rng.random() < 0.5, phrasings.reads_held)
+                if group != "seen":
+                    continue
+            if text in forbidden:
+                removed += 1
+                continue
+            # One sentence in fifty belongs to the validation set, whichever set is being drawn.
+            if name != "phrasings" and (zlib.crc32(text.encode()) % 50 == 0) != (name == "valid"):
+                continue
+            if meaning.setdefault(text, command) != command:
+                clashes += 1
+                continue
+            if name != "train" and text in seen:
+                continue
+            seen.add(text)
+            sets[name].append((text, command))
+    known = {text for text, _ in sets["phrasings"]}
+    sets["train"] = [row for row in sets["train"] if row[0] not in known]
+    return sets, removed, clashes
+
+
+def check_phrasings():
+    """Proves that no template of training is a held-out one up to slot names; counts both."""
+    import phrasings
+
+    tables = phrasings.tables()
+    clauses = [t for kind in ("intents", "conditions", "when") for table in tables[kind].values()
+               for t in table.all()]
+    assert not [t for t in clauses if phrasings.shape(t) in phrasings.HELD]
+    assert not set(tables["joins"].all()) & set(JOINS["test"])
+    assert not set(tables["tails"].all()) & set(TAILS["test"])
+    wrappers = tables["wrappers"].all() | tables["plain"].all()
+    assert not wrappers & set(WRAPPERS["test"] + WRAPPED_PLAIN["test"])
+    return len(set(clauses)), phrasings.Table.dropped
 
 
 def check_split(train, held):
@@ -918,23 +988,32 @@ def check_split(train, held):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     here = os.path.dirname(os.path.abspath(__file__))
-    parser.add_argument("--out", default=here, help="where train.txt, valid.txt, test.jsonl go")
-    parser.add_argument("--train", type=int, default=250_000)
+    parser.add_argument("--out", default=here, help="where the files go")
+    parser.add_argument("--train", type=int, default=440_000)
     parser.add_argument("--valid", type=int, default=1_000)
     parser.add_argument("--test", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--train-seed", type=int, default=12, help="another training set, same test")
     args = parser.parse_args()
-    train, valid, held = generate(args.train, args.valid, args.test, args.seed)
-    known = check_split(train, held)
+    templates, dropped = check_phrasings()
+    held = generate_test(args.test, args.seed)
+    sets, removed, clashes = generate(args.train, args.valid, held, args.train_seed)
+    known = check_split(sets["train"], held)
     os.makedirs(args.out, exist_ok=True)
-    for name, rows in (("train.txt", train), ("valid.txt", valid)):
-        with open(os.path.join(args.out, name), "w") as file:
+    for name, rows in sets.items():
+        with open(os.path.join(args.out, f"{name}.txt"), "w") as file:
             file.writelines(f"{text}\t{command}\n" for text, command in rows)
     with open(os.path.join(args.out, "test.jsonl"), "w") as file:
         for text, command, group in held:
             row = {"prompt": text + "\n", "expect": command, "group": group}
             file.write(json.dumps(row) + "\n")
-    print(f"train {len(train)} ({len(set(train))} distinct), valid {len(valid)}, test {len(held)}; "
+    train = sets["train"]
+    with open(os.path.join(args.out, "calibration.txt"), "w") as file:
+        # A sentence after the first begins with the blank that the tokenizer puts before a text.
+        file.write(" ".join(f"{text}\n{command}\n" for text, command in train[:80]))
+    print(f"{templates} clause templates to train on; {dropped} expansions were held-out ones and dropped")
+    print(f"train {len(train)} ({len(set(train))} distinct; removed: {removed} equal to a test prompt, "
+          f"{clashes} with two meanings), test {len(held)}; "
           f"{known} of the test commands also occur in training, worded differently")
 
 

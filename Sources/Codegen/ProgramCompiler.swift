@@ -129,7 +129,7 @@ public struct ProgramCompiler {
     let memory = try MemoryPlan(sizes: sizes, target: target)
     let manifest = try self.manifest(
       graph: graph, facts: facts, decode: scheduled[0], emitted: emitted, packed: packed,
-      memory: memory, sizes: sizes, position: position(state, params))
+      memory: memory, sizes: sizes, position: position(state, params, tables))
     return Program(
       manifest: manifest, commands: ByteSource(emitted.commands), steps: emitted.words,
       weights: ByteSource(packed.content + tables.content()), params: ByteSource(params.content()),
@@ -158,10 +158,15 @@ public struct ProgramCompiler {
   }
 
   /// What the runtime sets for each token.
-  private func position(_ state: StateLayout, _ params: ParamsBuilder) -> Manifest.Position {
+  private func position(
+    _ state: StateLayout, _ params: ParamsBuilder, _ tables: ParamsBuilder
+  ) -> Manifest.Position {
     Manifest.Position(
       maskOffset: state.mask, rotationOffset: params.rotation?.offset ?? 0,
-      rotationRowBytes: params.rotation?.rowBytes ?? 0, cacheRowBytes: params.cacheRowBytes ?? 0)
+      rotationRowBytes: params.rotation?.rowBytes ?? 0, cacheRowBytes: params.cacheRowBytes ?? 0,
+      embeddingOffset: tables.embedding?.offset ?? 0,
+      embeddingRowBytes: tables.embedding?.rowBytes ?? 0,
+      multiplierOffset: tables.embedding?.multipliers ?? 0, multiplierPlace: state.multiplier)
   }
 
   /// The linear layers in order of first use, each once.
@@ -213,7 +218,8 @@ public struct ProgramCompiler {
             commands = [.linear(linear)]
             if isDecode { out.decodeBytes += linear.packed.slices.reduce(0) { $0 + $1.bytes } }
           } else {
-            commands = try lowering.commands(operation, time: time, params: &params)
+            commands = try lowering.commands(
+              operation, time: time, params: &params, tables: &tables)
           }
           try emitter.emit(commands, for: operation.provenance.source)
           time += 1

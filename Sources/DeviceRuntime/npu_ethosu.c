@@ -29,7 +29,8 @@ int swl_npu_run_ethosu(struct swl_context *context, const swl_job *job) {
   int result;
   swl_base_pointers(context, pointers);
   for (int i = 0; i < SWL_BASE_COUNT; i++) {
-    int region = i == SWL_BASE_ROTATION    ? SWL_REGION_PARAMS
+    int region = i == SWL_BASE_EMBEDDING   ? SWL_REGION_WEIGHTS
+                 : i == SWL_BASE_ROTATION  ? SWL_REGION_PARAMS
                  : i == SWL_BASE_CACHE_ROW ? SWL_REGION_STATE
                                            : i;
     base[i] = (uint64_t)(uintptr_t)pointers[i];

@@ -176,6 +176,15 @@ swl_status swl_program_check(const swl_program *program) {
               (uint64_t)program->context * program->rotation_row_bytes, 1);
   (void)place(&c, SWL_MAKE_REF(SWL_REGION_STATE, 0),
               (uint64_t)program->context * program->cache_row_bytes, 1);
+  if (program->embedding_row_bytes > 0) {
+    require(&c, program->embedding <= 0x1FFFFFFFu && program->multipliers <= 0x1FFFFFFFu &&
+                    program->multiplier_place <= 0x1FFFFFFFu);
+    require(&c, program->embedding % 16 == 0 && program->embedding_row_bytes % 16 == 0);
+    (void)place(&c, SWL_MAKE_REF(SWL_REGION_WEIGHTS, program->embedding),
+                (uint64_t)program->vocabulary * program->embedding_row_bytes, 1);
+    (void)place(&c, SWL_MAKE_REF(SWL_REGION_WEIGHTS, program->multipliers), program->vocabulary, 4);
+    (void)place(&c, SWL_MAKE_REF(SWL_REGION_STATE, program->multiplier_place), 1, 4);
+  }
   require(&c, program->mask <= 0x1FFFFFFFu && program->rotation <= 0x1FFFFFFFu);
   require(&c, program->rotation % 16 == 0 && program->rotation_row_bytes % 16 == 0 &&
                   program->cache_row_bytes % 16 == 0);

@@ -65,6 +65,8 @@ void swl_base_pointers(const swl_context *context, uint8_t *base[SWL_BASE_COUNT]
   }
   base[SWL_BASE_ROTATION] =
       context->base[SWL_REGION_PARAMS] + program->rotation + row * program->rotation_row_bytes;
+  base[SWL_BASE_EMBEDDING] = context->base[SWL_REGION_WEIGHTS] + program->embedding +
+                             (uint32_t)context->token * program->embedding_row_bytes;
   base[SWL_BASE_CACHE_ROW] =
       context->base[SWL_REGION_STATE] + row * program->cache_row_bytes;
 }
@@ -75,6 +77,13 @@ static swl_status run_steps(swl_context *context, const swl_steps *steps, const 
   int32_t *mask = mask_of(context);
   for (uint32_t t = 0; t < steps->tokens; t++) {
     mask[context->position + t] = INT32_MAX;
+  }
+  context->token = tokens[0];
+  if (context->program->embedding_row_bytes > 0) {
+    const swl_program *program = context->program;
+    const int32_t *multipliers = at(context, SWL_MAKE_REF(SWL_REGION_WEIGHTS, program->multipliers));
+    int32_t *place = at(context, SWL_MAKE_REF(SWL_REGION_STATE, program->multiplier_place));
+    *place = multipliers[tokens[0]];
   }
   while (next < steps->count) {
     uint32_t head = steps->words[next];
@@ -134,6 +143,7 @@ void swl_reset(swl_context *context) {
     }
   }
   context->position = 0;
+  context->token = 0;
   context->last_step = 0;
 }
 

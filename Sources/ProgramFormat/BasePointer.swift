@@ -8,6 +8,8 @@ public enum BasePointer: Int, Sendable, CaseIterable {
   /// Each cache's row of the position, in `state`: what lies at the caches' first byte is moved on by
   /// as many rows as tokens were read.
   case cacheRow
+  /// The embedding table's row of the token, in `weights`.
+  case embeddingRow
 
   /// The pointer of a region.
   public init(_ region: Region) {
@@ -23,7 +25,7 @@ public enum BasePointer: Int, Sendable, CaseIterable {
   /// The region its bytes are in.
   public var region: Region {
     switch self {
-    case .weights: .weights
+    case .weights, .embeddingRow: .weights
     case .arena: .arena
     case .staging: .staging
     case .state, .cacheRow: .state

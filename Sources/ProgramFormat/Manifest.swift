@@ -168,7 +168,7 @@ public struct Manifest: Codable, Sendable, Equatable {
     }
   }
 
-  /// What depends on the position, and is set by the runtime before a job.
+  /// What depends on the position or the token, and is set by the runtime before a job.
   public struct Position: Codable, Sendable, Equatable {
     /// The byte offset of the score mask in the state region: int32, one for each position.
     public var maskOffset: Int
@@ -179,11 +179,25 @@ public struct Manifest: Codable, Sendable, Equatable {
     /// The bytes of a cache's rows: base pointer 6 is as many rows into the state region as there are
     /// tokens.
     public var cacheRowBytes: Int
+    /// The byte offset of the embedding table in the weights region, and the bytes of its rows: base
+    /// pointer 7 is at the token's row. Rows of 0 bytes: a step reads the table.
+    public var embeddingOffset: Int
+    public var embeddingRowBytes: Int
+    /// The byte offset in the weights region of the rows' multipliers (int32), and in the state region of
+    /// the place the token's is copied to.
+    public var multiplierOffset: Int
+    public var multiplierPlace: Int
 
-    /// What depends on the position.
+    /// What depends on the position and the token.
     public init(
-      maskOffset: Int, rotationOffset: Int, rotationRowBytes: Int, cacheRowBytes: Int
+      maskOffset: Int, rotationOffset: Int, rotationRowBytes: Int, cacheRowBytes: Int,
+      embeddingOffset: Int = 0, embeddingRowBytes: Int = 0, multiplierOffset: Int = 0,
+      multiplierPlace: Int = 0
     ) {
+      self.embeddingOffset = embeddingOffset
+      self.embeddingRowBytes = embeddingRowBytes
+      self.multiplierOffset = multiplierOffset
+      self.multiplierPlace = multiplierPlace
       self.maskOffset = maskOffset
       self.rotationOffset = rotationOffset
       self.rotationRowBytes = rotationRowBytes

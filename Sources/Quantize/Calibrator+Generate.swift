@@ -36,7 +36,8 @@ extension Calibrator {
   ///   - count: tokens in all; no sequence is longer than the context.
   ///   - seed: the seed of the draws.
   public func generate(
-    _ count: Int, from sequences: [[Int32]], seed: UInt64 = 1
+    _ count: Int, from sequences: [[Int32]], seed: UInt64 = 1,
+    progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
   ) throws(DiagnosticError) -> [[Int32]] {
     let starts = sequences.compactMap(\.first)
     guard !starts.isEmpty, canDecode else { return [] }
@@ -51,6 +52,7 @@ extension Calibrator {
         let logits = try interpreter.run(
           "decode", ids: [ids[ids.count - 1]], position: ids.count - 1, state: &state)
         ids.append(Self.sample(logits, &random))
+        progress(count - left + ids.count, count)
       }
       left -= length
       result.append(ids)

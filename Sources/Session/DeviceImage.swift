@@ -94,6 +94,10 @@ final class DeviceImage {
     program.pointee.rotation = UInt32(truncatingIfNeeded: position.rotationOffset)
     program.pointee.rotation_row_bytes = UInt32(truncatingIfNeeded: position.rotationRowBytes)
     program.pointee.cache_row_bytes = UInt32(truncatingIfNeeded: position.cacheRowBytes)
+    program.pointee.embedding = UInt32(truncatingIfNeeded: position.embeddingOffset)
+    program.pointee.embedding_row_bytes = UInt32(truncatingIfNeeded: position.embeddingRowBytes)
+    program.pointee.multipliers = UInt32(truncatingIfNeeded: position.multiplierOffset)
+    program.pointee.multiplier_place = UInt32(truncatingIfNeeded: position.multiplierPlace)
     withUnsafeMutableBytes(of: &program.pointee.region_bytes) { raw in
       for (i, size) in sizes.enumerated() {
         raw.storeBytes(of: UInt32(size), toByteOffset: i * 4, as: UInt32.self)

@@ -100,6 +100,8 @@ import Testing
     #expect(check { $0.rotation = 1 << 29 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.rotation_row_bytes = 8 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.rotation_row_bytes = 1 << 20 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.embedding_row_bytes = 8 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.embedding_row_bytes = 1 << 20 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.cache_row_bytes = 8 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.cache_row_bytes = 1 << 20 } == SWL_ERROR_PROGRAM)
     #expect(check { _ in } == SWL_OK)

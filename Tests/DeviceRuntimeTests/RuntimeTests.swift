@@ -97,23 +97,31 @@ import Testing
     var machine = twoJobs()
     _ = machine.put([UInt8](repeating: 0, count: 6 * 32), in: DeviceMachine.state)
     let rotation = machine.put([UInt8](repeating: 0, count: 6 * 16), in: DeviceMachine.params)
+    let table = machine.put([UInt8](repeating: 0, count: 4 * 16), in: DeviceMachine.weights)
+    let multipliers = machine.put([Int32](10..<14), in: DeviceMachine.weights)
     machine.withProgram([]) { machine, program, bases in
       program.pointee.rotation = rotation & 0x1FFF_FFFF
       program.pointee.rotation_row_bytes = 16
       program.pointee.cache_row_bytes = 32
+      program.pointee.embedding = table & 0x1FFF_FFFF
+      program.pointee.embedding_row_bytes = 16
+      program.pointee.multipliers = multipliers & 0x1FFF_FFFF
+      program.pointee.multiplier_place = 64
       #expect(swl_program_check(program) == SWL_OK)
       var device = swl_context()
       #expect(swl_open(&device, program, bases, { _, _ in 0 }, nil) == SWL_OK)
-      for _ in 0..<2 { #expect(swl_decode(&device, 0) == SWL_OK) }
+      for token: Int32 in [0, 3] { #expect(swl_decode(&device, token) == SWL_OK) }
       machine.collect(bases)
       let mask = machine.read(
         UInt32(DeviceMachine.state) << 29 | program.pointee.mask, 6, as: Int32.self)
       #expect(mask == [.max, .max] + [Int32](repeating: -1 << 30, count: 4))
-      var pointers = [UnsafeMutablePointer<UInt8>?](repeating: nil, count: 7)
+      var pointers = [UnsafeMutablePointer<UInt8>?](repeating: nil, count: 8)
       swl_base_pointers(&device, &pointers)
       #expect((0..<5).allSatisfy { pointers[$0] == bases[$0] })
       #expect(pointers[5] == bases[4].map { $0 + Int(program.pointee.rotation) + 2 * 16 })
       #expect(pointers[6] == bases[3].map { $0 + 2 * 32 })
+      #expect(pointers[7] == bases[0].map { $0 + Int(program.pointee.embedding) + 3 * 16 })
+      #expect(machine.read(UInt32(DeviceMachine.state) << 29 | 64, 1, as: Int32.self) == [13])
     }
   }
 

@@ -20,6 +20,7 @@ struct VelaCase: CustomTestStringConvertible {
     var outputs: [Tensor]
     var variables: [Tensor]
     var runs: Int
+    var keepsState: Bool?
   }
 
   let name: String
@@ -33,6 +34,8 @@ struct VelaCase: CustomTestStringConvertible {
   let outputs: [Tensor]
   let variables: [Tensor]
   let runs: Int
+  /// Runs go on in one arena, which a job of its own sets up.
+  let keepsState: Bool
   private let directory: URL
 
   var testDescription: String { name }
@@ -65,6 +68,7 @@ struct VelaCase: CustomTestStringConvertible {
     (arena, fast) = (meta.arena, meta.fast)
     (inputs, outputs, variables) = (meta.inputs, meta.outputs, meta.variables)
     runs = meta.runs
+    keepsState = meta.keepsState ?? false
   }
 
   /// The accelerator at the end of a name.
@@ -88,13 +92,26 @@ struct VelaCase: CustomTestStringConvertible {
     let arena = MemoryBank(name: "arena", count: arena, fill: 0xA5)
     map.bind(region: 1, to: arena)
     if fast > 0 { map.bind(region: 2, to: MemoryBank(name: "fast", count: fast, fill: 0x5A)) }
-    for (i, input) in inputs.enumerated() {
-      let data = try Data(contentsOf: directory.appendingPathComponent("input\(run)_\(i).bin"))
-      arena.write([UInt8](data), at: input.offset)
-    }
+    try setInputs(run, arena)
     for state in variables {
       arena.write([UInt8](repeating: state.fill ?? 0, count: state.bytes), at: state.offset)
     }
     return (map, arena)
+  }
+
+  /// The job that sets the state: payload and constants.
+  func start() throws -> (payload: [UInt8], constants: [UInt8]) {
+    func file(_ name: String) throws -> [UInt8] {
+      [UInt8](try Data(contentsOf: directory.appendingPathComponent(name)))
+    }
+    return (try file("start_payload.bin"), try file("start_constants.bin"))
+  }
+
+  /// Writes the inputs of a run.
+  func setInputs(_ run: Int, _ arena: MemoryBank) throws {
+    for (i, input) in inputs.enumerated() {
+      let data = try Data(contentsOf: directory.appendingPathComponent("input\(run)_\(i).bin"))
+      arena.write([UInt8](data), at: input.offset)
+    }
   }
 }

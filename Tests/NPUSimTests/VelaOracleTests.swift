@@ -10,8 +10,17 @@ import Testing
     let model = try VelaCase(path: path)
     let constants = MemoryBank(name: "constants", constant: model.constants)
     var machine = Machine(hardware: model.hardware, memory: MemoryMap())
+    var (map, arena) = try model.memory(0, constants: constants)
+    if model.keepsState {
+      let (payload, bytes) = try model.start()
+      machine.memory = map
+      machine.memory.bind(region: 0, to: MemoryBank(name: "start", constant: bytes))
+      let result = try payload.withUnsafeBytes { try machine.run(payload: $0) }
+      #expect(result.hazards == [])
+    }
     for run in 0..<model.runs {
-      let (map, arena) = try model.memory(run, constants: constants)
+      if !model.keepsState { (map, arena) = try model.memory(run, constants: constants) }
+      try model.setInputs(run, arena)
       machine.memory = map
       let clock = ContinuousClock()
       let start = clock.now

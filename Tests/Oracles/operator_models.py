@@ -289,6 +289,7 @@ MODELS.update({
     "sum_c": reduce("SUM", (1, 4, 5, 24), (3,)),
     "reduce_max_hw": reduce("REDUCE_MAX", (1, 9, 8, 24), (1, 2)),
     "reduce_max_c": reduce("REDUCE_MAX", (1, 4, 5, 24), (3,)),
+    "reduce_min_h": reduce("REDUCE_MIN", (1, 9, 8, 24), (1,)),
     "argmax_c": argmax((1, 4, 100), 2),
     "argmax_h": argmax((1, 30, 7, 12), 1),
     # Two run-time operands.
@@ -340,6 +341,7 @@ MODELS.update({
     "less_equal": binary("LESS_EQUAL", "int8", (1, 6, 5, 20), (1, 1, 5, 20), out="bool",
                          kind="LessEqualOptions"),
     "div_32bit": binary("DIV", "int32", (1, 6, 5, 20), (1, 6, 5, 20), kind="DivOptions"),
+    "add_unsigned": binary("ADD", "uint8", (1, 6, 5, 20), (1, 6, 5, 20), kind="AddOptions"),
     "logical_and": binary("LOGICAL_AND", "bool", (1, 6, 5, 20), (1, 6, 5, 20), kind="LogicalAndOptions"),
     "logical_not": unary("LOGICAL_NOT", "bool", kind="LogicalNotOptions"),
     "abs": unary("ABS", "int8", out_scale=0.04, kind="AbsOptions"),
@@ -355,6 +357,7 @@ MODELS.update({
     # Tables.
     "logistic": unary("LOGISTIC", "int8", out_scale=1 / 256, zero=-128),
     "logistic_16bit": unary("LOGISTIC", "int16", scale=0.0007, out_scale=1 / 32768),
+    "logistic_unsigned": unary("LOGISTIC", "uint8", out_scale=1 / 256, zero=0),
     "tanh": unary("TANH", "int8", out_scale=1 / 128, zero=0),
     "tanh_16bit": unary("TANH", "int16", scale=0.0005, out_scale=1 / 32768),
     "tanh_16bit_power": unary("TANH", "int16", scale=2.0 ** -12, out_scale=1 / 32768),

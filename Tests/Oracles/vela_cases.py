@@ -6,11 +6,13 @@ CONFIG is an accelerator of Vela (ethos-u55-128, ethos-u85-512, ...), or several
 every model that Vela maps to one Ethos-U operator, writes OUT_DIR/NAME-CONFIG/ with the driver payload, the
 constants, inputs and their places in the arena, and the outputs of TFLite Micro or, where that refuses the
 model, of LiteRT's reference kernels. The first input of a case swings between the extremes of its type, the
-second changes slowly, the others are random. A case that exists is not made again.
+second changes slowly, the others are random. A case that exists is not made again. VELA_FLAGS adds options
+of Vela, such as "--optimise Size".
 Needs ethos-u-vela, tflite-micro, numpy; ai-edge-litert only for models that TFLite Micro refuses.
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -36,11 +38,18 @@ def load(path):
     return tflite.Model.GetRootAs(pathlib.Path(path).read_bytes(), 0)
 
 
-def micro(path, inputs):
-    """Outputs by TFLite Micro."""
+INTERPRETERS = {}
+
+
+def micro(path, inputs, keeps_state=False):
+    """Outputs by TFLite Micro; a model that keeps state has one interpreter for all its runs."""
     from tflite_micro import runtime
 
-    interpreter = runtime.Interpreter.from_file(str(path), arena_size=1 << 26)
+    interpreter = INTERPRETERS.get(path) if keeps_state else None
+    if interpreter is None:
+        interpreter = runtime.Interpreter.from_file(str(path), arena_size=1 << 26)
+    if keeps_state:
+        INTERPRETERS[path] = interpreter
     for index, value in enumerate(inputs):
         interpreter.set_input(value, index)
     interpreter.invoke()
@@ -95,17 +104,32 @@ def case(path, config, out):
         return f"{path.stem}: exists"
     work = out / "vela"
     command = ["vela", "--accelerator-config", config, "--output-dir", str(work), str(path)]
+    command += os.environ.get("VELA_FLAGS", "").split()
     subprocess.run(
         [str(pathlib.Path(sys.executable).parent / command[0])] + command[1:], check=True,
         stdout=subprocess.DEVNULL)
     compiled = load(work / (path.stem + "_vela.tflite"))
     graph = compiled.Subgraphs(0)
-    if compiled.SubgraphsLength() != 1 or graph.OperatorsLength() != 1:
-        return f"{path.stem}: {graph.OperatorsLength()} operators"
-    operator = graph.Operators(0)
-    code = compiled.OperatorCodes(operator.OpcodeIndex())
-    if code.CustomCode() != b"ethos-u":
-        return f"{path.stem}: stays on the CPU"
+
+    def npu_operator(subgraph):
+        """The operator of a subgraph that has no other but CALL_ONCE; None when there is more."""
+        found = []
+        for i in range(subgraph.OperatorsLength()):
+            code = compiled.OperatorCodes(subgraph.Operators(i).OpcodeIndex())
+            if code.CustomCode() == b"ethos-u":
+                found.append(subgraph.Operators(i))
+            elif code.BuiltinCode() != tflite.BuiltinOperator.CALL_ONCE:
+                return None
+        return found[0] if len(found) == 1 else None
+
+    operator = npu_operator(graph)
+    if operator is None or compiled.SubgraphsLength() > 2:
+        return f"{path.stem}: does not run as one operator"
+    # A second subgraph sets the state before the first run.
+    keeps_state = compiled.SubgraphsLength() == 2
+    start = npu_operator(compiled.Subgraphs(1)) if keeps_state else None
+    if keeps_state and start is None:
+        return f"{path.stem}: does not start as one operator"
     tensors = [graph.Tensors(i) for i in operator.InputsAsNumpy()]
     blob = lambda t: compiled.Buffers(t.Buffer()).DataAsNumpy()
     offsets = arena_offsets(compiled)
@@ -117,6 +141,11 @@ def case(path, config, out):
     constants = blob(tensors[1])
     (directory / "constants.bin").write_bytes(
         constants.tobytes() if isinstance(constants, np.ndarray) else b"")
+    if start is not None:
+        for i, name in [(0, "start_payload"), (1, "start_constants")]:
+            data = blob(compiled.Subgraphs(1).Tensors(start.Inputs(i)))
+            (directory / f"{name}.bin").write_bytes(
+                data.tobytes() if isinstance(data, np.ndarray) else b"")
     source_model = load(path)
     source = source_model.Subgraphs(0)
     limits = json.loads(path.with_suffix(".json").read_text()) if path.with_suffix(
@@ -158,6 +187,7 @@ def case(path, config, out):
         "variables": [variable(i) for i in range(graph.TensorsLength())
                       if graph.Tensors(i).IsVariable()],
         "runs": RUNS,
+        "keepsState": keeps_state,
     }
     random = np.random.default_rng(1)
     oracle = None
@@ -172,13 +202,14 @@ def case(path, config, out):
             # TFLite Micro rounds fully connected layers as the hardware does.
             for oracle in (micro, reference):
                 try:
-                    oracle(path, values)
+                    oracle(path, values)  # Without state: the first run that counts starts afresh.
                     break
                 except Exception as error:
                     print(f"{path.stem}: {oracle.__name__}: {str(error)[:100]}")
         for i, value in enumerate(values):
             (directory / f"input{run}_{i}.bin").write_bytes(value.tobytes())
-        for i, value in enumerate(oracle(path, values)):
+        state = {"keeps_state": True} if keeps_state else {}
+        for i, value in enumerate(oracle(path, values, **state)):
             (directory / f"output{run}_{i}.bin").write_bytes(np.asarray(value).tobytes())
     meta["oracle"] = oracle.__name__
     (directory / "case.json").write_text(json.dumps(meta, indent=1))

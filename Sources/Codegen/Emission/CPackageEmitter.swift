@@ -160,6 +160,10 @@ struct CPackageEmitter {
         \(manifest.position.rotationOffset)u,
         \(manifest.position.rotationRowBytes)u,
         \(manifest.position.cacheRowBytes)u,
+        \(manifest.position.embeddingOffset)u,
+        \(manifest.position.embeddingRowBytes)u,
+        \(manifest.position.multiplierOffset)u,
+        \(manifest.position.multiplierPlace)u,
         {\(sizes)},
         \(manifest.model.bos ?? -1),
         \(manifest.model.eos ?? -1)

@@ -17,6 +17,8 @@ struct ParamsBuilder {
   private(set) var bytes: Int
   /// Where the rotation table lies and how long its rows are.
   private(set) var rotation: (offset: Int, rowBytes: Int)?
+  /// Where the embedding table lies, how long its rows are, and where their multipliers lie.
+  private(set) var embedding: (offset: Int, rowBytes: Int, multipliers: Int)?
   /// How long the rows of the caches are.
   private(set) var cacheRowBytes: Int?
 
@@ -94,6 +96,16 @@ struct ParamsBuilder {
       tables[words] = offset
     }
     return NPUTensor(.params, offset ?? 0, .int32, 1, 1, words.count)
+  }
+
+  /// Places an embedding's table and multipliers, and notes them for the token's base pointer.
+  mutating func placeEmbedding(
+    _ table: ConstantID, _ multiplier: ConstantID, of graph: Graph
+  ) throws(DiagnosticError) {
+    let type = graph[table].type
+    let row = type.shape.rank == 2 ? type.shape[1] : 0
+    let place = try place(table, of: graph)
+    embedding = (place.offset, row, try self.place(multiplier, of: graph).offset)
   }
 
   /// Notes how long a cache's rows are; all caches have the same.

@@ -22,14 +22,19 @@ struct OperationLowering {
     case .linear, .rmsNorm, .rope, .kvWrite, .lut, .mul, .add: true
     // The rows of a batch see different numbers of positions.
     case .attention: operation.results.first.map { function[$0].type.shape[0] == 1 } ?? false
-    case .embedding, .layerNorm, .silu, .gelu: false
+    // One row comes through a base pointer, which has to be a multiple of 16.
+    case .embedding:
+      operation.results.first.map {
+        function[$0].type.shape[0] == 1 && function[$0].type.shape[1] % 16 == 0
+      } ?? false
+    case .layerNorm, .silu, .gelu: false
     }
   }
 
   /// The commands of an operation that is no linear layer, run at `time` (its place in the function's
   /// execution order).
   func commands(
-    _ operation: Operation, time: Int, params: inout ParamsBuilder
+    _ operation: Operation, time: Int, params: inout ParamsBuilder, tables: inout ParamsBuilder
   ) throws(DiagnosticError) -> [JobCommand] {
     let reader = OperandReader(lowering: self, operation: operation)
     var body = KernelSequence(scratch: plan.scratch[time] ?? 0)
@@ -49,7 +54,18 @@ struct OperationLowering {
     case .rope: try lowerRotation(reader, &params, &body)
     case .kvWrite: try lowerCacheWrite(reader, &params, &body)
     case .attention: try lowerAttention(reader, &params, &body)
-    case .embedding, .linear, .layerNorm, .silu, .gelu:
+    case .embedding:
+      try tables.placeEmbedding(
+        try reader.constantID(1), try reader.constantID(2), of: graph)
+      let out = try reader.result()
+      let width = out.shape.depth
+      let wide = body.map(.int32, 1, 1, width)
+      body.elementwise(
+        .mul, NPUTensor(.embeddingRow, 0, .int8, 1, 1, width), .constant(1), wide)
+      body.elementwise(
+        .mul, wide, .tensor(NPUTensor(.state, state.multiplier, .int32, 1, 1, 1)), out,
+        shift: try reader.attribute("shift"))
+    case .linear, .layerNorm, .silu, .gelu:
       throw reader.malformed("has no NPU form here")
     }
     return body.commands
@@ -79,7 +95,10 @@ struct OperationLowering {
       return AttentionScratch(
         heads: heads, kvHeads: cache.shape[0], context: cache.shape[1], headDim: headDim
       ).bytes
-    case .embedding, .linear, .layerNorm, .silu, .gelu, .lut, .mul, .add: return 0
+    case .embedding:
+      guard isNPU, let result = operation.results.first else { return 0 }
+      return function[result].type.byteCount
+    case .linear, .layerNorm, .silu, .gelu, .lut, .mul, .add: return 0
     }
   }
 }
@@ -91,6 +110,8 @@ struct StateLayout {
   /// The byte offset of the score mask: int32 for each position of the context, −2^30 until the position
   /// holds a token, then 2^31 − 1.
   var mask = 0
+  /// The byte offset of the multiplier of the token's embedding.
+  var multiplier = 0
   /// All bytes.
   var bytes = 0
 
@@ -102,6 +123,8 @@ struct StateLayout {
     }
     mask = bytes
     bytes += ((graph.states.first?.type.shape[1] ?? 0) * 4 + 15) / 16 * 16
+    multiplier = bytes
+    bytes += 16
   }
 }
 

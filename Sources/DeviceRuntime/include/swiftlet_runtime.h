@@ -30,7 +30,8 @@ enum swl_region {
 enum swl_base {
   SWL_BASE_ROTATION = 5,  ///< The rotation table's row of the position.
   SWL_BASE_CACHE_ROW = 6, ///< As many cache rows into the state region as there are tokens.
-  SWL_BASE_COUNT = 7
+  SWL_BASE_EMBEDDING = 7, ///< The embedding table's row of the token.
+  SWL_BASE_COUNT = 8
 };
 
 /// What the score mask holds for a position without a token.
@@ -85,6 +86,10 @@ typedef struct swl_program {
   uint32_t rotation;              ///< offset of the rotation table in the params region
   uint32_t rotation_row_bytes;    ///< a multiple of 16
   uint32_t cache_row_bytes;       ///< a multiple of 16
+  uint32_t embedding;             ///< offset of the embedding table in the weights region
+  uint32_t embedding_row_bytes;   ///< a multiple of 16; 0: a step reads the table
+  uint32_t multipliers;           ///< offset of the rows' multipliers in the weights region: int32 [vocabulary]
+  uint32_t multiplier_place;      ///< offset in the state region where the token's is copied
   uint32_t region_bytes[SWL_REGION_COUNT];
   int32_t bos;                    ///< id put before a prompt, or -1
   int32_t eos;                    ///< id that ends a text, or -1
@@ -112,6 +117,7 @@ typedef struct swl_context {
   const swl_program *program;
   uint8_t *base[SWL_REGION_COUNT]; ///< 16-byte aligned; regions 0 and 4 are only read
   uint32_t position;               ///< the next token's position: how many are in the KV cache
+  int32_t token;                   ///< the token of the job at hand
   swl_npu_run npu;
   void *user;                      ///< free for the callback
   uint32_t last_step;              ///< word index of the step that ran last, for error reports

@@ -1,31 +1,36 @@
 import ArgumentParser
+import Containers
 import Foundation
 import NPUTiming
 import ProgramFormat
 import Report
 import Session
 import Support
+import TFLiteRuntime
+import TensorCore
 
 /// `swiftlet simulate`.
 struct SimulateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "simulate", abstract: "Runs one decode step and lists cycles by operation.",
+    commandName: "simulate", abstract: "Runs one step and lists cycles by operation.",
     discussion: """
-      FILE is a package directory. The step runs on the bit-exact simulator; cycles come from an event \
-      simulation of the NPU's units and memories (Docs/Timing.md). Hazards are what hardware would not forgive: reads of memory never \
+      FILE is a package directory, a .tflite model (plain, or with Ethos-U operators as Vela compiles \
+      it), or Vela's raw .npz. The step runs on the bit-exact simulator; cycles come from an event \
+      simulation of the NPU's units and memories (Docs/Timing.md), for foreign files with memories that keep up with the ports. Hazards are what hardware would not forgive: reads of memory never \
       written, missing waits, accesses outside a region.
       """)
 
-  @Argument(help: "A package directory.")
+  @Argument(help: "A package directory, a .tflite or a .npz file.")
   var file: String
 
   @Option(
     help: ArgumentHelp(
-      "An input, NAME=file.npy; a package takes token=file.npy with the ids to run.",
+      "An input, NAME=file.npy; a package takes token=file.npy with the ids to run, a .npz the "
+        + "input's index.",
       valueName: "name=file"))
   var input: [String] = []
 
-  @Option(help: "Where outputs are written as .npy: the logits of the last token.")
+  @Option(help: "Where outputs are written as .npy.")
   var outputDir: String?
 
   @Option(
@@ -41,7 +46,8 @@ struct SimulateCommand: ParsableCommand {
   @Flag(help: "Print one JSON object.")
   var json = false
 
-  private struct Summary: Encodable {
+  /// What `--json` prints.
+  struct Summary: Encodable {
     struct Operation: Encodable {
       let index: Int
       let name: String
@@ -60,9 +66,8 @@ struct SimulateCommand: ParsableCommand {
 
   func run() throws {
     guard PackageReader.isPackage(file) else {
-      throw DiagnosticError(
-        "simulate.input", "is not a package directory", at: SourceLocation(file: file),
-        wayOut: "swiftlet compile MODEL --target NAME -o DIR makes one")
+      try runForeign()
+      return
     }
     let program = try PackageReader.load(file)
     let session = try LanguageSession(program)
@@ -119,14 +124,19 @@ struct SimulateCommand: ParsableCommand {
     pmu["cycles"] = cycles
     pmu["jobs"] = session.counters.jobs
     try write(jobs, of: program)
+    try present(
+      Summary(
+        npuCycles: cycles, pmu: pmu, ops: operations, hazards: hazards,
+        sramPeakBytes: program.manifest.report.sramPeakBytes))
+  }
+
+  /// Prints what a run gave as the options ask.
+  func present(_ report: Summary) throws {
     if json {
-      try Console.json(
-        Summary(
-          npuCycles: cycles, pmu: pmu, ops: operations, hazards: hazards,
-          sramPeakBytes: program.manifest.report.sramPeakBytes))
+      try Console.json(report)
       return
     }
-    for operation in operations {
+    for operation in report.ops {
       print(
         String(operation.index).leftPadded(6) + Console.count(operation.cycles).leftPadded(14)
           + "  \(operation.limiter.padding(toLength: 13, withPad: " ", startingAt: 0)) \(operation.name)"
@@ -135,11 +145,11 @@ struct SimulateCommand: ParsableCommand {
     print("")
     print(
       Console.table([
-        ("NPU cycles", Console.count(cycles)),
-        ("MAC array busy", Console.count(pmu["mac_active"] ?? 0)),
-        ("DMA busy", Console.count(pmu["dma_active"] ?? 0)),
-        ("NPU jobs", Console.count(session.counters.jobs)),
-        ("hazards", hazards.isEmpty ? "none" : hazards.joined(separator: "\n")),
+        ("NPU cycles", Console.count(report.npuCycles)),
+        ("MAC array busy", Console.count(report.pmu["mac_active"] ?? 0)),
+        ("DMA busy", Console.count(report.pmu["dma_active"] ?? 0)),
+        ("NPU jobs", Console.count(report.pmu["jobs"] ?? 0)),
+        ("hazards", report.hazards.isEmpty ? "none" : report.hazards.joined(separator: "\n")),
       ]))
   }
 

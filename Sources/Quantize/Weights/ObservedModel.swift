@@ -26,8 +26,12 @@ public struct ObservedModel: Sendable {
   ) throws(DiagnosticError) {
     self.graph = graph
     let calibrator = try Calibrator(graph)
-    let own = try calibrator.generate(
-      Self.affordableTokens(parameters: calibrator.parameters), from: sequences)
+    let given = sequences.reduce(0) { $0 + $1.count }
+    let wanted = max(
+      Self.affordableTokens(parameters: calibrator.parameters), Self.leastTokens - given)
+    let own = try calibrator.generate(max(wanted, 0), from: sequences) {
+      progress("writing calibration text", $0, $1)
+    }
     let seen = sequences + own
     calibration = try calibrator.observe(seen + Calibrator.coldStarts(of: sequences))
     let (watched, kept) = holdsOut ? Self.split(seen) : (seen, [])
@@ -36,6 +40,10 @@ public struct ObservedModel: Sendable {
       watched + Calibrator.coldStarts(of: sequences), backward: backward
     ) { progress("watching errors", $0, $1) }
   }
+
+  /// Fewer tokens tell too little of how channels go together; what is missing the model writes, at
+  /// about a tenth of a second a token for a hundred million weights.
+  private static let leastTokens = 4096
 
   /// Second moments take more tokens than ranges do, and methods for weights are given more time.
   private static func affordableTokens(parameters: Int) -> Int {

@@ -38,7 +38,6 @@ public struct WeightMethod: Hashable, Sendable {
   /// Rate–distortion optimised rounding to a mean number of bits in the stream.
   public static func stream(bitsPerWeight: Double) -> WeightMethod {
     var method = WeightMethod(grid: .bitsPerWeight(bitsPerWeight))
-    method.columnPower = 1
     method.rateWeight = 1
     return method
   }

@@ -8,7 +8,7 @@ import NPUTiming
 enum AdapterText {
   /// Cycles of a pulse period that were over when jobs started in runs with changed settings.
   ///
-  /// Inferred: 22 published single operators end just after cycle 2,756, none between 1,758 and it.
+  /// Inferred: eleven published single operators end just after cycle 2,756, none between 1,758 and it.
   /// With the defaults they end just after 5,000.
   static let changedPhase = 2244
 
