@@ -106,6 +106,24 @@ struct CommandTests {
     #expect(scratch.content == before)
   }
 
+  @Test func partsWithoutACodeGeneratorAreRefused() throws {
+    let scratch = try Scratch()
+    try writeModel(in: scratch)
+    let source = try String(
+      contentsOf: SharedData.checkout.appendingPathComponent("Targets/alif-e8.yaml"),
+      encoding: .utf8)
+    let target = scratch.path("part.yaml")
+    let compile = [
+      "compile", scratch.path("model.bin"), "--tokenizer", scratch.path("tokenizer.bin"),
+      "--target", target, "-o", scratch.path("out"),
+    ]
+    for (variant, code) in [("ethos-u65-256", 1), ("ethos-u85-128", 0)] {
+      try source.replacing("ethos-u85-256", with: variant)
+        .write(toFile: target, atomically: true, encoding: .utf8)
+      #expect(SwiftletTool.run(compile) == code, "\(variant)")
+    }
+  }
+
   @Test func targetsThatAreTooSmallSayByHowMuch() throws {
     let scratch = try Scratch()
     try writeModel(in: scratch)

@@ -7,13 +7,13 @@ import Testing
 @testable import Session
 
 /// Every size of U85, with weights read in place (`alif-e8`) and copied slice by slice
-/// (`corstone-300`, its NPU exchanged). The simulator fails jobs that it finds a hazard in.
+/// (`corstone-320`). The simulator fails jobs that it finds a hazard in.
 @Suite struct ExactnessU85Tests {
   @Test(
     arguments: [
-      ("alif-e8", nil), ("corstone-300", "ethos-u85-128"), ("corstone-300", "ethos-u85-256"),
-      ("corstone-300", "ethos-u85-512"), ("alif-e8", "ethos-u85-1024"),
-      ("corstone-300", "ethos-u85-2048"),
+      ("alif-e8", nil), ("corstone-320", nil), ("corstone-320-u85-128", nil),
+      ("corstone-320-u85-512", nil), ("corstone-320-u85-1024", nil),
+      ("corstone-320-u85-2048", nil), ("alif-e8", "ethos-u85-512"),
     ] as [(String, String?)], [QuantizationRecipe.w8a16, .w8a8])
   func decodeEqualsTheInterpreter(
     _ target: (name: String, npu: String?), _ recipe: QuantizationRecipe
@@ -27,10 +27,8 @@ import Testing
   /// A prompt in batches leaves the caches and logits that single tokens would.
   @Test(arguments: [QuantizationRecipe.w8a16, .w8a8], [1, 7, 8, 9, 23])
   func promptsInBatchesEqualSingleTokens(_ recipe: QuantizationRecipe, _ count: Int) throws {
-    let isCopied = count % 2 == 1
     let model = try CompiledModel(
-      RandomLlama(), recipe: recipe, target: isCopied ? "corstone-300" : "alif-e8",
-      npu: isCopied ? "ethos-u85-256" : nil)
+      RandomLlama(), recipe: recipe, target: count % 2 == 1 ? "corstone-320" : "alif-e8")
     var random = SplitMix64(seed: 17)
     let tokens = (0..<count).map { _ in Int32(random.next() % 64) }
     try model.session.prompt(tokens)
@@ -54,8 +52,10 @@ import Testing
     let shape = RandomLlama.uneven(index)
     let model = try CompiledModel(
       shape, recipe: index % 2 == 0 ? .w8a16 : .w8a8,
-      target: index % 3 == 0 ? "alif-e8" : "corstone-300",
-      npu: [nil, "ethos-u85-256", "ethos-u85-128", nil, "ethos-u85-512", "ethos-u85-1024"][index])
+      target: [
+        "alif-e8", "corstone-320", "corstone-320-u85-128", "alif-e8", "corstone-320-u85-512",
+        "corstone-320-u85-1024",
+      ][index])
     var random = SplitMix64(seed: 23)
     try model.compareDecode(
       (0..<6).map { _ in Int32(random.next() % UInt64(shape.vocabulary)) })

@@ -9,15 +9,12 @@ import Testing
 @Suite struct StreamLegalityTests {
   @Test(
     arguments: [
-      ("alif-e7-hp", nil), ("corstone-300-u55-32", nil), ("corstone-300", "ethos-u85-128"),
-      ("alif-e8", nil), ("corstone-300", "ethos-u85-512"), ("alif-e8", "ethos-u85-1024"),
-      ("corstone-300", "ethos-u85-2048"),
-    ] as [(String, String?)], [QuantizationRecipe.w8a16, .w8a8])
-  func blocksAndDependencies(
-    _ target: (name: String, npu: String?), _ recipe: QuantizationRecipe
-  ) throws {
+      "alif-e7-hp", "corstone-300-u55-32", "alif-e8", "corstone-320-u85-128",
+      "corstone-320-u85-512", "corstone-320-u85-1024", "corstone-320-u85-2048",
+    ], [QuantizationRecipe.w8a16, .w8a8])
+  func blocksAndDependencies(_ target: String, _ recipe: QuantizationRecipe) throws {
     let program = try CompiledModel(
-      RandomLlama.uneven(4), recipe: recipe, target: target.name, npu: target.npu
+      RandomLlama.uneven(4), recipe: recipe, target: target
     ).program
     let accelerator = try #require(Accelerator.named(program.manifest.npu))
     let rules = BlockRules(accelerator)

@@ -157,7 +157,7 @@ func expandingFilesAreRefusedUnparsed(_ use: String) {
   let files = try FileManager.default.contentsOfDirectory(
     at: folder, includingPropertiesForKeys: nil
   ).filter { $0.pathExtension == "yaml" }
-  #expect(files.count >= 9)
+  #expect(files.count >= 14)
   for file in files {
     let target = try TargetFile.load(
       String(contentsOf: file, encoding: .utf8), file: file.lastPathComponent)
