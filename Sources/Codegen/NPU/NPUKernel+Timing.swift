@@ -24,8 +24,6 @@ extension KernelDescription {
       microblock: BlockSize(microblock))
     kernelWidth = kernel.operation.kernel.width
     usesTable = kernel.usesTable
-    // The hardware sums 16-bit channels in wide accumulators.
-    if case .channelSum = kernel.work { usesWideAccumulators = kernel.ifm.element == .int16 }
   }
 }
 
