@@ -194,19 +194,3 @@ public final class TFLiteSession {
       notes: ["inputs: \(names(op.inputs))", "outputs: \(names(op.outputs.map { $0 }))"])
   }
 }
-
-extension NPUJobRun {
-  /// The timing of the job in memories without latency that keep up with one port: what a file without
-  /// a target can say.
-  public func timing() -> JobTiming {
-    let beat = Microarchitecture(accelerator).beatBytes
-    let traits = (0..<MemoryMap.regionCount).map {
-      RegionTraits(
-        region: $0, memory: "memory", readRate: Double(beat), writeRate: Double(beat),
-        readLatency: 0, writeLatency: 0)
-    }
-    return JobTiming(
-      result.issues, accelerator: accelerator,
-      memories: MemorySystem(traits, streamRegion: 0, beatBytes: beat))
-  }
-}

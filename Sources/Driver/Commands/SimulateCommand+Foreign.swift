@@ -3,6 +3,7 @@ import Containers
 import Foundation
 import NPUSim
 import NPUTiming
+import Report
 import Support
 import TFLiteRuntime
 import TensorCore
@@ -67,7 +68,7 @@ extension SimulateCommand {
         try write(session.output(index), element, tensor.shape, tensor.name)
       }
     }
-    try present(report(session.jobs, arenaBytes: session.arenaBytes))
+    try finish(session.jobs, arenaBytes: session.arenaBytes)
   }
 
   private func runRaw(_ archive: NumpyArchive) throws {
@@ -85,7 +86,7 @@ extension SimulateCommand {
         [1: .int8, 2: .int16, 4: .int32, 8: .int64][tensor.elementBytes] ?? .uint8
       try write(job.output(index), element, tensor.shape, "output\(index)")
     }
-    try present(report([run], arenaBytes: job.arenaBytes))
+    try finish([run], arenaBytes: job.arenaBytes)
   }
 
   private func namedInputs() throws -> [(name: String, array: NumpyArray)] {
@@ -119,33 +120,21 @@ extension SimulateCommand {
     }
   }
 
-  private func report(_ jobs: [NPUJobRun], arenaBytes: Int) -> Summary {
-    var operations: [Summary.Operation] = []
-    var cycles = 0
-    var counters = PMUCounters()
-    for job in jobs {
-      let timing = job.timing()
-      cycles += timing.total
-      counters = counters + PMUCounters(timing)
-      for (record, span) in zip(job.result.ops, timing.operations) {
-        operations.append(
-          Summary.Operation(
-            index: operations.count, name: name(record), cycles: span.end - span.start,
-            limiter: span.limiter.rawValue, bound: span.bound, macs: span.macs, bytes: span.bytes))
-      }
+  private func finish(_ runs: [NPUJobRun], arenaBytes: Int) throws {
+    let records = trace != nil || report != nil
+    let jobs = runs.map { run in
+      SimulatedJob(
+        name: "operator \(run.operatorIndex)", result: run.result,
+        timing: run.timing(recordsTrace: records), provenance: [])
     }
-    var pmu = counters.values
-    pmu["cycles"] = cycles
-    pmu["jobs"] = jobs.count
-    return Summary(
-      npuCycles: cycles, pmu: pmu, ops: operations,
-      hazards: jobs.flatMap { job in
-        job.result.hazards.map { "operator \(job.operatorIndex): \($0)" }
-      }, sramPeakBytes: arenaBytes)
-  }
-
-  private func name(_ record: OpRecord) -> String {
-    if case .transfer(let bytes) = record.kind { return "dma \(bytes) bytes" }
-    return "\(record.kind) \(record.ofmShape.map(String.init).joined(separator: "x"))"
+    if let first = runs.first {
+      var profile = RunProfile(
+        title: URL(fileURLWithPath: file).lastPathComponent + " on \(first.accelerator.name)",
+        npu: first.accelerator.name, clock: TimingAdapter.clock(of: first.accelerator),
+        macs: first.accelerator.macs, jobs: jobs.map(\.profile))
+      profile.energy = EnergyEstimate(jobs.map(\.timing)) { $0 != "SRAM" }
+      try write(profile)
+    }
+    try present(summary(jobs, sramPeakBytes: arenaBytes))
   }
 }

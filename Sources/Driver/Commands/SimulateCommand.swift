@@ -16,7 +16,8 @@ struct SimulateCommand: ParsableCommand {
     discussion: """
       FILE is a package directory, a .tflite model (plain, or with Ethos-U operators as Vela compiles \
       it), or Vela's raw .npz. The step runs on the bit-exact simulator; cycles come from an event \
-      simulation of the NPU's units and memories (Docs/Timing.md), for foreign files with memories that keep up with the ports. Hazards are what hardware would not forgive: reads of memory never \
+      simulation of the NPU's units and memories (Docs/Timing.md), for foreign files with the memories \
+      of Arm's evaluation kit. Hazards are what hardware would not forgive: reads of memory never \
       written, missing waits, accesses outside a region.
       """)
 
@@ -90,53 +91,29 @@ struct SimulateCommand: ParsableCommand {
         Array(session.logits), to: outputDir, name: "logits.npy")
     }
 
-    var operations: [Summary.Operation] = []
-    var jobs: [RunProfile.Job] = []
-    var counters = PMUCounters()
-    for job in session.jobReports {
-      counters = counters + PMUCounters(job.timing)
-      var labels: [String] = []
-      var kernel = 0
-      for (record, span) in zip(job.result.ops, job.timing.operations) {
-        let name: String
-        if case .transfer(let bytes) = record.kind {
-          name = "dma \(bytes) bytes"
-        } else {
-          name = kernel < job.provenance.count ? job.provenance[kernel] : "kernel"
-          kernel += 1
-        }
-        // A transfer belongs to the layer whose weights it brings: the next kernel's.
-        let layer = if case .transfer = record.kind { kernel } else { kernel - 1 }
-        labels.append(job.provenance.indices.contains(layer) ? job.provenance[layer] : name)
-        operations.append(
-          Summary.Operation(
-            index: operations.count, name: name, cycles: span.end - span.start,
-            limiter: span.limiter.rawValue, bound: span.bound, macs: span.macs,
-            bytes: span.bytes))
-      }
-      jobs.append(RunProfile.Job(name: job.name, timing: job.timing, labels: labels))
+    let jobs = session.jobReports.map { job in
+      SimulatedJob(
+        name: job.name, result: job.result, timing: job.timing, provenance: job.provenance)
     }
-    let cycles = session.counters.npuCycles
-    let hazards = session.jobReports.flatMap { job in
-      job.result.hazards.map { "\(job.name): \($0)" }
-    }
-    var pmu = counters.values
-    pmu["cycles"] = cycles
-    pmu["jobs"] = session.counters.jobs
-    try write(jobs, of: program)
-    try present(
-      Summary(
-        npuCycles: cycles, pmu: pmu, ops: operations, hazards: hazards,
-        sramPeakBytes: program.manifest.report.sramPeakBytes))
+    let manifest = program.manifest
+    let near = Set(["arena", "staging"])
+    let working = Set(manifest.regions.filter { near.contains($0.name) }.map(\.memory))
+    var profile = RunProfile(
+      title: "\(manifest.model.name) on \(manifest.target), one decode step", npu: manifest.npu,
+      clock: manifest.npuClock, macs: Int(manifest.npu.split(separator: "-").last ?? "") ?? 1,
+      jobs: jobs.map(\.profile))
+    profile.energy = EnergyEstimate(jobs.map(\.timing)) { !working.contains($0) }
+    try write(profile)
+    try present(summary(jobs, sramPeakBytes: manifest.report.sramPeakBytes))
   }
 
-  /// Prints what a run gave as the options ask.
-  func present(_ report: Summary) throws {
+  /// Prints a summary as the options ask.
+  func present(_ summary: Summary) throws {
     if json {
-      try Console.json(report)
+      try Console.json(summary)
       return
     }
-    for operation in report.ops {
+    for operation in summary.ops {
       print(
         String(operation.index).leftPadded(6) + Console.count(operation.cycles).leftPadded(14)
           + "  \(operation.limiter.padding(toLength: 13, withPad: " ", startingAt: 0)) \(operation.name)"
@@ -145,36 +122,12 @@ struct SimulateCommand: ParsableCommand {
     print("")
     print(
       Console.table([
-        ("NPU cycles", Console.count(report.npuCycles)),
-        ("MAC array busy", Console.count(report.pmu["mac_active"] ?? 0)),
-        ("DMA busy", Console.count(report.pmu["dma_active"] ?? 0)),
-        ("NPU jobs", Console.count(report.pmu["jobs"] ?? 0)),
-        ("hazards", report.hazards.isEmpty ? "none" : report.hazards.joined(separator: "\n")),
+        ("NPU cycles", Console.count(summary.npuCycles)),
+        ("MAC array busy", Console.count(summary.pmu["mac_active"] ?? 0)),
+        ("DMA busy", Console.count(summary.pmu["dma_active"] ?? 0)),
+        ("NPU jobs", Console.count(summary.pmu["jobs"] ?? 0)),
+        ("hazards", summary.hazards.isEmpty ? "none" : summary.hazards.joined(separator: "\n")),
       ]))
-  }
-
-  /// Writes the trace and the report that were asked for.
-  private func write(_ jobs: [RunProfile.Job], of program: Program) throws {
-    guard trace != nil || report != nil else { return }
-    let manifest = program.manifest
-    var profile = RunProfile(
-      title: "\(manifest.model.name) on \(manifest.target), one decode step", npu: manifest.npu,
-      clock: manifest.npuClock, macs: Int(manifest.npu.split(separator: "-").last ?? "") ?? 1,
-      jobs: jobs)
-    let near = Set(["arena", "staging"])
-    let working = Set(manifest.regions.filter { near.contains($0.name) }.map(\.memory))
-    profile.energy = EnergyEstimate(jobs.map(\.timing)) { !working.contains($0) }
-    for (path, text) in [
-      (trace, PerfettoTrace(profile).json), (report, ProfilePage(profile).html),
-    ] {
-      guard let path else { continue }
-      do {
-        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-      } catch {
-        throw DiagnosticError(
-          "simulate.output", "cannot be written", at: SourceLocation(file: path))
-      }
-    }
   }
 }
 

@@ -53,6 +53,15 @@ public struct TimingAdapter: Sendable, Hashable {
     }
   }
 
+  /// The clock in hertz that the kit's system configuration of a configuration names.
+  public static func clock(of accelerator: Accelerator) -> Double {
+    switch accelerator.product {
+    case .u55: 500e6
+    case .u65: 1e9
+    case .u85: accelerator.macs <= 256 ? 500e6 : 1e9
+    }
+  }
+
   /// Where Vela's memory modes put the regions: 0 read-only data, 1 arena, 2 fast scratch.
   public enum MemoryMode: String, Sendable, Hashable, CaseIterable {
     case sramOnly = "Sram_Only"
