@@ -149,7 +149,9 @@ extension JobSimulation {
   /// Runs the MAC array as far as inputs, weights and accumulators are known.
   mutating func multiply() -> Bool {
     var moved = false
-    while Self.load(&array.cursor, kernels), let work = array.cursor.work, let place = array.cursor.place {
+    while Self.load(&array.cursor, kernels), let work = array.cursor.work,
+      let place = array.cursor.place
+    {
       let index = array.cursor.kernel
       let plan = kernels[index].plan
       let cursor = array.cursor
