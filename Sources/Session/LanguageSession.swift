@@ -25,14 +25,15 @@ public final class LanguageSession {
     public var prefilledTokens = 0
     /// NPU cycles of all jobs.
     public var npuCycles = 0
-    /// Estimated CPU cycles of all kernels.
+    /// Estimated CPU cycles of what the runtime sets for the jobs.
     public var cpuCycles = 0
     /// NPU jobs.
     public var jobs = 0
   }
 
   let image: DeviceImage
-  private let cpuSteps: (decode: [Step], prefill: [Step])
+  /// The job that ends a run of `prefill`, and how many tokens it takes; nil without one.
+  private let batch: (job: Int, tokens: Int)?
   let npu: SimulatedNPU
   let context: UnsafeMutablePointer<swl_context>
 
@@ -42,12 +43,11 @@ public final class LanguageSession {
   public init(_ program: Program) throws(DiagnosticError) {
     self.program = program
     image = try DeviceImage(program)
-    func steps(_ name: String) -> [Step] {
-      guard let entry = program.entry(name) else { return [] }
-      return Step.decode(
-        Array(program.steps[entry.firstWord..<entry.firstWord + entry.words])) ?? []
+    batch = program.entry("prefill").flatMap { entry in
+      let steps =
+        Step.decode(Array(program.steps[entry.firstWord..<entry.firstWord + entry.words])) ?? []
+      return steps.last.map { (Int($0.parameters[0]), entry.tokens) }
     }
-    cpuSteps = (steps("decode"), steps("prefill"))
     npu = try SimulatedNPU(program, image: image)
     if program.tokenizer.count > 0 {
       tokenizer = try program.tokenizer.withBytes { raw throws(DiagnosticError) in
@@ -91,32 +91,31 @@ public final class LanguageSession {
   /// Sets all counters to zero.
   public func resetCounters() {
     counters = Counters()
-    npu.cycles = 0
-    npu.jobs = 0
+    npu.resetCounters()
   }
 
   /// Runs one token. Throws `DiagnosticError` for a bad id, a full context, or a simulation error.
   public func decode(_ token: Int32) throws(DiagnosticError) {
-    counters.cpuCycles += cpuCycles(cpuSteps.decode, at: position)
     try check(swl_decode(context, token))
     counters.decodedTokens += 1
+    counters.cpuCycles += cpuCycles(tokens: 1)
     collect()
   }
 
   /// Runs a whole prompt; afterwards `logits` are those of the token that follows.
   public func prompt(_ tokens: [Int32]) throws(DiagnosticError) {
-    let start = position
+    let before = npu.runs
     try check(swl_prompt(context, tokens, UInt32(tokens.count)))
-    let batch = program.entry("prefill")?.tokens ?? 0
-    let batched = batch > 0 && tokens.count > batch ? (tokens.count - 1) / batch * batch : 0
-    for first in stride(from: 0, to: batched, by: max(batch, 1)) {
-      counters.cpuCycles += cpuCycles(cpuSteps.prefill, at: start + first)
+    var decoded = tokens.count
+    if let batch, npu.runs.indices.contains(batch.job) {
+      let ran = npu.runs.indices.reduce(0) { $0 + npu.runs[$1] - before[$1] }
+      let batches = npu.runs[batch.job] - before[batch.job]
+      decoded = ran - batches
+      counters.cpuCycles += batches * cpuCycles(tokens: batch.tokens)
     }
-    for token in batched..<tokens.count {
-      counters.cpuCycles += cpuCycles(cpuSteps.decode, at: start + token)
-    }
-    counters.prefilledTokens += batched
-    counters.decodedTokens += tokens.count - batched
+    counters.decodedTokens += decoded
+    counters.prefilledTokens += tokens.count - decoded
+    counters.cpuCycles += decoded * cpuCycles(tokens: 1)
     collect()
   }
 
@@ -155,13 +154,14 @@ public final class LanguageSession {
       start: image.bases[region.rawValue], count: image.sizes[region.rawValue])
   }
 
-  private func cpuCycles(_ steps: [Step], at position: Int) -> Int {
-    steps.reduce(0) { $0 + CPUCost.cycles(of: $1, position: position) }
+  private func cpuCycles(tokens: Int) -> Int {
+    CPUCost.cycles(
+      tokens: tokens, embeddingBytes: program.manifest.position.embeddingRowBytes)
   }
 
   private func collect() {
     counters.npuCycles = npu.cycles
-    counters.jobs = npu.jobs
+    counters.jobs = npu.runs.reduce(0, +) - npu.uncounted
   }
 
   func check(_ status: swl_status) throws(DiagnosticError) {

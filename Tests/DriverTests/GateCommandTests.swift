@@ -97,8 +97,8 @@ extension CommandTests {
     #expect(SwiftletTool.run(["evaluate", out, "--text", text, "--attribute"]) == 1)
   }
 
-  /// A number changed in a package's step list, with a manifest that agrees, fails the gate, and bisect
-  /// finds it.
+  /// Numbers changed in a package's weights, with a manifest that agrees, fail the gate, and bisect finds
+  /// them.
   @Test func changedPackagesFailTheGate() throws {
     let scratch = try Scratch()
     let (model, text) = try prepare(scratch)
@@ -118,23 +118,17 @@ extension CommandTests {
     #expect(SwiftletTool.run(["bisect", good, bad, "--exit-code", "--json"]) == 0)
 
     let program = try PackageReader.load(bad)
-    let entry = try #require(program.entry("decode"))
-    var at = entry.firstWord
-    var found: Int?
-    while at < entry.firstWord + entry.words {
-      if program.steps[at] & 0xFF == Kernel.embedding.rawValue { found = at + 6 }
-      at += Int(program.steps[at] >> 8)
+    let weightsPath = bad + "/" + PackageFile.weights
+    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: weightsPath)))
+    // The multipliers' highest bytes: embeddings are about half as large.
+    for token in 0..<program.manifest.model.vocabulary {
+      bytes[program.manifest.position.multiplierOffset + token * 4 + 3] /= 2
     }
-    let word = try #require(found)
-    let stepsPath = bad + "/" + PackageFile.steps
-    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: stepsPath)))
-    // The shift: embeddings are half as large, or twice.
-    bytes[word * 4] ^= 1
-    try Data(bytes).write(to: URL(fileURLWithPath: stepsPath))
+    try Data(bytes).write(to: URL(fileURLWithPath: weightsPath))
     let manifestPath = bad + "/" + PackageFile.manifest
     var manifest = try json(manifestPath)
     var files = try #require(manifest["files"] as? [[String: Any]])
-    for index in files.indices where files[index]["name"] as? String == PackageFile.steps {
+    for index in files.indices where files[index]["name"] as? String == PackageFile.weights {
       files[index]["crc32"] = CRC32.checksum(bytes)
     }
     manifest["files"] = files

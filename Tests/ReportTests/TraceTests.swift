@@ -52,7 +52,8 @@ private func profile() throws -> RunProfile {
   #expect(html.contains("name=\"viewport\""))
   // Names from the model are text, never markup.
   #expect(!html.contains("<model>") && html.contains("a &lt;model&gt;"))
-  #expect(html.components(separatedBy: "<svg").count == html.components(separatedBy: "</svg>").count)
+  #expect(
+    html.components(separatedBy: "<svg").count == html.components(separatedBy: "</svg>").count)
 }
 
 @Test func energyGrowsWithWhatIsMoved() throws {

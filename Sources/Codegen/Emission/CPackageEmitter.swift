@@ -164,6 +164,8 @@ struct CPackageEmitter {
         \(manifest.position.embeddingRowBytes)u,
         \(manifest.position.multiplierOffset)u,
         \(manifest.position.multiplierPlace)u,
+        \(manifest.position.embeddingPlace)u,
+        \(manifest.position.prefillFrom)u,
         {\(sizes)},
         \(manifest.model.bos ?? -1),
         \(manifest.model.eos ?? -1)
