@@ -97,8 +97,8 @@ extension CommandTests {
     #expect(SwiftletTool.run(["evaluate", out, "--text", text, "--attribute"]) == 1)
   }
 
-  /// Numbers changed in a package's weights, with a manifest that agrees, fail the gate, and bisect finds
-  /// them.
+  /// Numbers changed in a package's tables, with a manifest that agrees, fail the gate, and bisect
+  /// finds them.
   @Test func changedPackagesFailTheGate() throws {
     let scratch = try Scratch()
     let (model, text) = try prepare(scratch)
@@ -118,17 +118,20 @@ extension CommandTests {
     #expect(SwiftletTool.run(["bisect", good, bad, "--exit-code", "--json"]) == 0)
 
     let program = try PackageReader.load(bad)
-    let weightsPath = bad + "/" + PackageFile.weights
-    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: weightsPath)))
-    // The multipliers' highest bytes: embeddings are about half as large.
-    for token in 0..<program.manifest.model.vocabulary {
-      bytes[program.manifest.position.multiplierOffset + token * 4 + 3] /= 2
-    }
-    try Data(bytes).write(to: URL(fileURLWithPath: weightsPath))
+    let place = program.manifest.position
+    let table =
+      place.rotationOffset..<place.rotationOffset + place.rotationRowBytes
+      * program.manifest.model.context
+    let paramsPath = bad + "/" + PackageFile.params
+    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: paramsPath)))
+    // No position turns anything any more: all tokens seem to stand at the same place.
+    try #require(!table.isEmpty && table.upperBound <= bytes.count)
+    bytes.replaceSubrange(table, with: repeatElement(0, count: table.count))
+    try Data(bytes).write(to: URL(fileURLWithPath: paramsPath))
     let manifestPath = bad + "/" + PackageFile.manifest
     var manifest = try json(manifestPath)
     var files = try #require(manifest["files"] as? [[String: Any]])
-    for index in files.indices where files[index]["name"] as? String == PackageFile.weights {
+    for index in files.indices where files[index]["name"] as? String == PackageFile.params {
       files[index]["crc32"] = CRC32.checksum(bytes)
     }
     manifest["files"] = files

@@ -111,6 +111,11 @@ struct ParamsBuilder {
     _ table: ConstantID, _ multiplier: ConstantID, of graph: Graph
   ) throws(DiagnosticError) -> Int {
     let place = try placeRows(table, of: graph)
+    guard embedding == nil || embedding?.offset == place.offset else {
+      throw DiagnosticError(
+        "codegen.embedding", "all functions must look tokens up in one table",
+        at: SourceLocation(element: graph[table].name))
+    }
     embedding = (place.offset, place.rowBytes, try self.place(multiplier, of: graph).offset)
     return place.rowBytes
   }
