@@ -7,8 +7,9 @@ public enum BatchChoice: Sendable, Hashable {
 
   /// Sizes to choose from.
   static let candidates = [4, 8, 16, 32, 64]
-  /// How much longer a smaller batch, which takes less memory, may take: a part of the shortest time.
-  static let tolerance = 0.03
+  /// How much longer a smaller batch, which takes less memory and a shorter stream, may take: a part of
+  /// the shortest time.
+  static let tolerance = 0.1
 
   /// What a run costs, in NPU cycles.
   struct Cost {

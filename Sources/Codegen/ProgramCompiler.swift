@@ -15,6 +15,8 @@ public struct ProgramCompiler {
     public var sliceBytes = 16 << 10
     /// How many tokens `prefill` runs at once.
     public var batch = BatchChoice.asGiven
+    /// Tokens of a fixed beginning of all texts to reserve room for, in the weights region.
+    public var prefixTokens = 0
 
     /// The defaults.
     public init() {}
@@ -212,6 +214,10 @@ public struct ProgramCompiler {
         entry, graph: graph, state: candidate.state, packed: packed, tiling: tiling,
         stagingStride: stagingStride, params: &params, tables: &tables, into: &emitted)
     }
+    if options.prefixTokens > 0 {
+      try tables.reservePrefix(
+        bytes: options.prefixTokens * candidate.state.cacheHeads * (params.cacheRowBytes ?? 0))
+    }
     let sizes: [Region: Int] = [
       .weights: tables.bytes, .arena: candidate.arena, .staging: 2 * (stagingStride ?? 0),
       .state: candidate.state.bytes, .params: params.bytes,
@@ -256,7 +262,7 @@ public struct ProgramCompiler {
   private func position(_ lowered: Lowered) -> Manifest.Position {
     let (params, tables) = (lowered.params, lowered.tables)
     let state = lowered.candidate.state
-    return Manifest.Position(
+    var position = Manifest.Position(
       maskOffset: state.mask, rotationOffset: params.rotation?.offset ?? 0,
       rotationRowBytes: params.rotation?.rowBytes ?? 0, cacheRowBytes: params.cacheRowBytes ?? 0,
       embeddingOffset: tables.embedding?.offset ?? 0,
@@ -268,6 +274,9 @@ public struct ProgramCompiler {
         options.batch == .asGiven ? min($0.from, $0.tokens) : $0.from
       }
         ?? 0)
+    position.prefixOffset = tables.prefix ?? 0
+    position.cacheHeads = state.cacheHeads
+    return position
   }
 
   /// The linear layers in order of first use, each once.

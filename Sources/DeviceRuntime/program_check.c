@@ -102,6 +102,14 @@ swl_status swl_program_check(const swl_program *program) {
                   (uint64_t)batch * program->embedding_row_bytes, 1);
     }
   }
+  if (program->prefix_tokens > 0) {
+    require(&c, program->prefix_tokens < program->context && program->prefix <= 0x1FFFFFFFu);
+    require(&c, program->cache_heads <= SWL_MAX_HEADS && program->cache_row_bytes <= SWL_MAX_ROW);
+    place(&c, SWL_MAKE_REF(SWL_REGION_WEIGHTS, program->prefix),
+          (uint64_t)program->cache_heads * program->prefix_tokens * program->cache_row_bytes, 1);
+    place(&c, SWL_MAKE_REF(SWL_REGION_STATE, 0),
+          (uint64_t)program->cache_heads * program->context * program->cache_row_bytes, 1);
+  }
   require(&c, program->mask >= (batch - 1) * 4);
   require(&c, program->mask <= 0x1FFFFFFFu && program->rotation <= 0x1FFFFFFFu);
   require(&c, program->rotation % 16 == 0 && program->rotation_row_bytes % 16 == 0 &&

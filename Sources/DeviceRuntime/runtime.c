@@ -136,17 +136,25 @@ swl_status swl_open(swl_context *context, const swl_program *program,
 }
 
 void swl_reset(swl_context *context) {
+  const swl_program *program = context->program;
+  uint32_t first = program->prefix_tokens;
   if (context->base[SWL_REGION_STATE] != NULL) {
+    uint32_t row = program->cache_row_bytes;
     int32_t *mask = mask_of(context);
-    memset(context->base[SWL_REGION_STATE], 0, context->program->region_bytes[SWL_REGION_STATE]);
-    for (uint32_t i = 0; i < context->program->context; i++) {
-      mask[i] = SWL_MASKED;
+    memset(context->base[SWL_REGION_STATE], 0, program->region_bytes[SWL_REGION_STATE]);
+    for (uint32_t i = 0; i < program->context; i++) {
+      mask[i] = i < first ? INT32_MAX : SWL_MASKED;
     }
-    for (uint32_t i = 1; i < context->program->prefill.tokens; i++) {
+    for (uint32_t head = 0; first > 0 && head < program->cache_heads; head++) {
+      memcpy(context->base[SWL_REGION_STATE] + (size_t)head * program->context * row,
+             context->base[SWL_REGION_WEIGHTS] + program->prefix + (size_t)head * first * row,
+             (size_t)first * row);
+    }
+    for (uint32_t i = 1; i < program->prefill.tokens; i++) {
       *(mask - i) = INT32_MAX;
     }
   }
-  context->position = 0;
+  context->position = first;
   context->token = 0;
   context->last_step = 0;
 }
@@ -195,6 +203,28 @@ swl_status swl_prompt(swl_context *context, const int32_t *tokens, uint32_t coun
     count -= rows;
   }
   return SWL_OK;
+}
+
+swl_status swl_decode_rolling(swl_context *context, int32_t token, int32_t *window, uint32_t keep) {
+  const swl_program *program;
+  uint32_t kept;
+  if (context == NULL || context->program == NULL || window == NULL ||
+      keep >= context->program->context || keep < context->program->prefix_tokens) {
+    return SWL_ERROR_ARGUMENT;
+  }
+  program = context->program;
+  if (!is_token(program, token)) {
+    return SWL_ERROR_TOKEN;
+  }
+  if (room(context) > 0) {
+    window[context->position] = token;
+    return run_steps(context, &program->decode, &token, 1);
+  }
+  kept = (program->context - keep) / 2;
+  memmove(window + keep, window + program->context - kept, kept * sizeof *window);
+  window[keep + kept] = token;
+  swl_reset(context);
+  return swl_prompt(context, window + context->position, keep + kept + 1 - context->position);
 }
 
 const int16_t *swl_logits(const swl_context *context) {

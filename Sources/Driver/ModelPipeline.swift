@@ -4,6 +4,7 @@ import GraphIR
 import Importers
 import ProgramFormat
 import Quantize
+import Session
 import Support
 import TargetModel
 import Tokenizers
@@ -127,7 +128,7 @@ struct ModelPipeline {
   /// Compiles a quantised graph for a target.
   func compiled(
     _ graph: Graph, of model: ImportedModel, recipe: QuantizationRecipe, target: Target,
-    batch: BatchChoice = .fastest(promptTokens: Self.promptTokens)
+    batch: BatchChoice = .fastest(promptTokens: Self.promptTokens), prefix: [Int32] = []
   ) throws(DiagnosticError) -> Program {
     let options = model.tokenizer?.options
     let facts = ProgramCompiler.ModelFacts(
@@ -138,9 +139,14 @@ struct ModelPipeline {
     defer { bar.finish() }
     var choices = ProgramCompiler.Options()
     choices.batch = batch
-    return try ProgramCompiler(target: target, options: choices).compile(graph, facts: facts) {
+    choices.prefixTokens = prefix.count
+    let program = try ProgramCompiler(target: target, options: choices).compile(
+      graph, facts: facts
+    ) {
       bar.update($0, of: $1)
     }
+    return prefix.isEmpty
+      ? program : try LanguageSession.program(program, startingWith: prefix)
   }
 }
 

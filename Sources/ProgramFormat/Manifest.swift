@@ -193,6 +193,13 @@ public struct Manifest: Codable, Sendable, Equatable {
     /// other rows are wasted.
     public var prefillFrom: Int
 
+    /// How many tokens of a fixed beginning the caches hold from the start, and the byte offset in the
+    /// weights region of their rows, head by head.
+    public var prefixTokens = 0
+    public var prefixOffset = 0
+    /// How many heads all caches have; they lie one after the other from the state region's first byte.
+    public var cacheHeads = 0
+
     /// What depends on the position and the token.
     public init(
       maskOffset: Int, rotationOffset: Int, rotationRowBytes: Int, cacheRowBytes: Int,

@@ -36,6 +36,8 @@ public final class LanguageSession {
   private let batch: (job: Int, tokens: Int)?
   let npu: SimulatedNPU
   let context: UnsafeMutablePointer<swl_context>
+  /// The ids of all positions so far.
+  private let window: UnsafeMutableBufferPointer<Int32>
 
   /// Loads a program into memory and checks it.
   ///
@@ -61,6 +63,8 @@ public final class LanguageSession {
     } else {
       tokenizer = nil
     }
+    window = .allocate(capacity: max(program.manifest.model.context, 1))
+    window.initialize(repeating: 0)
     context = .allocate(capacity: 1)
     context.initialize(to: swl_context())
     let status = image.bases.withUnsafeBufferPointer { bases in
@@ -74,7 +78,10 @@ public final class LanguageSession {
     try check(status)
   }
 
-  deinit { context.deallocate() }
+  deinit {
+    context.deallocate()
+    window.deallocate()
+  }
 
   /// The next token's position: how many tokens are in the KV cache.
   public var position: Int { Int(context.pointee.position) }
@@ -85,7 +92,7 @@ public final class LanguageSession {
       start: swl_logits(context), count: program.manifest.model.vocabulary)
   }
 
-  /// Forgets all tokens.
+  /// Forgets all tokens but those of the program's prefix.
   public func reset() { swl_reset(context) }
 
   /// Sets all counters to zero.
@@ -96,17 +103,42 @@ public final class LanguageSession {
 
   /// Runs one token. Throws `DiagnosticError` for a bad id, a full context, or a simulation error.
   public func decode(_ token: Int32) throws(DiagnosticError) {
-    try check(swl_decode(context, token))
-    counters.decodedTokens += 1
-    counters.cpuCycles += cpuCycles(tokens: 1)
-    collect()
+    note([token])
+    try count(1) { swl_decode(context, token) }
+  }
+
+  /// Keeps ids in mind that are about to be read; ids that are refused leave no trace.
+  private func note(_ tokens: [Int32]) {
+    guard tokens.count <= window.count - position else { return }
+    for (index, token) in tokens.enumerated() { window[position + index] = token }
+  }
+
+  /// Runs one token; when the KV cache is full, first forgets the oldest tokens but for the first `keep`,
+  /// and reads half of the others again (`swl_decode_rolling`).
+  ///
+  /// Throws `DiagnosticError` for a bad id, a `keep` that is not below the context's size or below the
+  /// prefix's, or a simulation error.
+  public func decode(_ token: Int32, keeping keep: Int) throws(DiagnosticError) {
+    guard let keep = UInt32(exactly: keep) else { return try check(SWL_ERROR_ARGUMENT) }
+    // Reading again counts as what it is: a prompt.
+    let isFull = position >= window.count
+    let again = isFull ? Int(keep) + (window.count - Int(keep)) / 2 + 1 : 1
+    try count(isFull ? again - Int(image.program.pointee.prefix_tokens) : 1) {
+      swl_decode_rolling(context, token, window.baseAddress, keep)
+    }
   }
 
   /// Runs a whole prompt; afterwards `logits` are those of the token that follows.
   public func prompt(_ tokens: [Int32]) throws(DiagnosticError) {
+    note(tokens)
+    try count(tokens.count) { swl_prompt(context, tokens, UInt32(tokens.count)) }
+  }
+
+  /// Runs `body`, which reads `tokens`, and counts what it did.
+  private func count(_ tokens: Int, _ body: () -> swl_status) throws(DiagnosticError) {
     let before = npu.runs
-    try check(swl_prompt(context, tokens, UInt32(tokens.count)))
-    var decoded = tokens.count
+    try check(body())
+    var decoded = tokens
     if let batch, npu.runs.indices.contains(batch.job) {
       let ran = npu.runs.indices.reduce(0) { $0 + npu.runs[$1] - before[$1] }
       let batches = npu.runs[batch.job] - before[batch.job]
@@ -114,7 +146,7 @@ public final class LanguageSession {
       counters.cpuCycles += batches * cpuCycles(tokens: batch.tokens)
     }
     counters.decodedTokens += decoded
-    counters.prefilledTokens += tokens.count - decoded
+    counters.prefilledTokens += tokens - decoded
     counters.cpuCycles += decoded * cpuCycles(tokens: 1)
     collect()
   }

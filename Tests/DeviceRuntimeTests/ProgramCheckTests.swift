@@ -94,6 +94,23 @@ import Testing
     #expect(check { $0.embedding_place = $0.region_bytes.3 - 32 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.embedding_place = .max } == SWL_ERROR_PROGRAM)
     #expect(check { $0.multiplier_place = $0.region_bytes.3 - 8 } == SWL_ERROR_PROGRAM)
+    func prefix(_ tokens: UInt32, _ heads: UInt32, _ row: UInt32, at offset: UInt32 = 0)
+      -> swl_status
+    {
+      check {
+        $0.prefix_tokens = tokens
+        $0.cache_heads = heads
+        $0.cache_row_bytes = row
+        $0.prefix = offset
+      }
+    }
+    #expect(prefix(1, 1, 16) == SWL_OK)
+    #expect(prefix(8, 1, 16) == SWL_ERROR_PROGRAM)
+    #expect(prefix(1, 8, 16) == SWL_ERROR_PROGRAM)
+    #expect(prefix(7, 1, 16) == SWL_ERROR_PROGRAM)
+    #expect(prefix(1, 1, 16, at: 96) == SWL_ERROR_PROGRAM)
+    #expect(prefix(1, 1, 16, at: .max) == SWL_ERROR_PROGRAM)
+    #expect(prefix(1, .max, .max - 15) == SWL_ERROR_PROGRAM)
     #expect(check { $0.embedding += 16 } == SWL_OK)
     #expect(check { $0.embedding += 32 } == SWL_ERROR_PROGRAM)
   }

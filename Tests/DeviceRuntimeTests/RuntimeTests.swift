@@ -163,6 +163,33 @@ import Testing
     #expect(seen.factors.last?.first == 12)
   }
 
+  @Test func rollingMovesTheWindow() {
+    var machine = twoJobs()
+    let jobs = Jobs()
+    machine.withProgram(step(SWL_KERNEL_NPU_JOB, [0])) { _, program, bases in
+      var device = swl_context()
+      let user = Unmanaged.passUnretained(jobs).toOpaque()
+      #expect(swl_open(&device, program, bases, Self.callback, user) == SWL_OK)
+      var window = [Int32](repeating: -1, count: 6)
+      for token: Int32 in [0, 1, 2, 3, 0, 1] {
+        #expect(swl_decode_rolling(&device, token, &window, 1) == SWL_OK)
+      }
+      #expect(window == [0, 1, 2, 3, 0, 1])
+      #expect(jobs.ran.count == 6)
+      #expect(swl_decode_rolling(&device, 3, &window, 1) == SWL_OK)
+      #expect(Array(window.prefix(4)) == [0, 0, 1, 3])
+      #expect(device.position == 4)
+      #expect(jobs.ran.count == 10)
+      #expect(swl_decode_rolling(&device, 4, &window, 1) == SWL_ERROR_TOKEN)
+      #expect(swl_decode_rolling(&device, 0, &window, 6) == SWL_ERROR_ARGUMENT)
+      #expect(swl_decode_rolling(&device, 0, nil, 1) == SWL_ERROR_ARGUMENT)
+      #expect(swl_decode_rolling(nil, 0, &window, 1) == SWL_ERROR_ARGUMENT)
+      program.pointee.prefix_tokens = 2
+      #expect(swl_decode_rolling(&device, 0, &window, 1) == SWL_ERROR_ARGUMENT)
+      #expect(device.position == 4)
+    }
+  }
+
   @Test func resetClearsTheState() {
     var machine = twoJobs()
     _ = machine.put([UInt8](repeating: 7, count: 100), in: DeviceMachine.state)

@@ -90,13 +90,16 @@ static int round_trip(uint8_t *const base[SWL_REGION_COUNT], const swl_job *jobs
     program.embedding_place = 64;
     program.rotation_row_bytes = 16;
     program.cache_row_bytes = 16;
+    program.cache_heads = 1;
+    program.prefix_tokens = draw() % 4;
   }
   // Damage to the numbers that say where the runtime writes, too.
   if (draw() % 4 == 0) {
-    uint32_t *fields[8] = {&program.mask,           &program.embedding,       &program.embedding_row_bytes,
+    uint32_t *fields[11] = {&program.mask,           &program.embedding,       &program.embedding_row_bytes,
                            &program.multipliers,    &program.multiplier_place, &program.embedding_place,
-                           &program.prefill.tokens, &program.context};
-    uint32_t *field = fields[draw() % 8];
+                           &program.prefill.tokens, &program.context,          &program.prefix_tokens,
+                            &program.prefix,         &program.cache_heads};
+    uint32_t *field = fields[draw() % 11];
     *field = draw() % 2 == 0 ? draw() >> draw() % 32 : *field + draw() % 65 - 32;
   }
   program.region_bytes[SWL_REGION_WEIGHTS] = WEIGHTS;
@@ -108,6 +111,12 @@ static int round_trip(uint8_t *const base[SWL_REGION_COUNT], const swl_job *jobs
     for (int i = 0; i < 3; i++) {
       uint64_t seed = draw();
       if (swl_prompt(&context, tokens, 1 + draw() % 4) == SWL_OK) {
+        int32_t *window = calloc(program.context, sizeof *window);
+        if (window == NULL) {
+          abort();
+        }
+        (void)swl_decode_rolling(&context, 2, window, draw() % 8);
+        free(window);
         (void)swl_sample(swl_logits(&context), 4, 0.25f, (float)(draw() % 4), &seed);
       }
     }

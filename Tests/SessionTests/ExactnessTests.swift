@@ -24,9 +24,10 @@ struct CompiledModel {
   ///   - name: a target's name.
   ///   - npu: the NPU that takes the place of the target's, if any.
   ///   - batch: how many tokens `prefill` runs at once.
+  ///   - prefix: what every conversation starts with.
   init(
     _ shape: RandomLlama, recipe: QuantizationRecipe, target name: String, npu: String? = nil,
-    batch: BatchChoice = .asGiven
+    batch: BatchChoice = .asGiven, prefix: [Int32] = []
   ) throws {
     context = shape.context
     kvHeads = shape.kvHeads
@@ -46,10 +47,27 @@ struct CompiledModel {
       tokenizer: [])
     var options = ProgramCompiler.Options()
     options.batch = batch
-    program = try ProgramCompiler(target: target, options: options).compile(graph, facts: facts)
+    options.prefixTokens = prefix.count
+    let compiled = try ProgramCompiler(target: target, options: options).compile(
+      graph, facts: facts)
+    program =
+      prefix.isEmpty ? compiled : try LanguageSession.program(compiled, startingWith: prefix)
     session = try LanguageSession(program)
     interpreter = try IntegerInterpreter(graph)
     vocabulary = shape.vocabulary
+  }
+
+  /// The logits and caches of a conversation of these tokens, by definition.
+  func expected(_ tokens: [Int32]) throws -> (logits: [Int16], state: IntegerState) {
+    var state = interpreter.makeState()
+    var last: IntegerTensor?
+    for (position, token) in tokens.enumerated() {
+      last = try interpreter.run("decode", ids: [token], position: position, state: &state)
+    }
+    guard case .int16(let logits)? = last else {
+      throw DiagnosticError("test.logits", "decode gives no int16 logits")
+    }
+    return (logits, state)
   }
 
   /// Compares the KV caches, byte for byte, as far as they hold tokens: what a batch's rows without a

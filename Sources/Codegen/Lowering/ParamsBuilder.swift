@@ -19,6 +19,8 @@ struct ParamsBuilder {
   private(set) var rotation: (offset: Int, rowBytes: Int)?
   /// Where the embedding table lies, how long its rows are, and where their multipliers lie.
   private(set) var embedding: (offset: Int, rowBytes: Int, multipliers: Int)?
+  /// Where the cache rows of a fixed beginning lie.
+  private(set) var prefix: Int?
   /// How long the rows of the caches are.
   private(set) var cacheRowBytes: Int?
 
@@ -118,6 +120,11 @@ struct ParamsBuilder {
     }
     embedding = (place.offset, place.rowBytes, try self.place(multiplier, of: graph).offset)
     return place.rowBytes
+  }
+
+  /// Makes room for the cache rows of a fixed beginning.
+  mutating func reservePrefix(bytes: Int) throws(DiagnosticError) {
+    prefix = try append(ByteSource([UInt8](repeating: 0, count: bytes)), "prefix")
   }
 
   /// Notes how long a cache's rows are; all caches have the same.

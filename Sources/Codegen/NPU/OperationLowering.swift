@@ -96,6 +96,8 @@ struct StateLayout {
   var multipliers = 0
   /// The byte offset of the rows of the embedding table that a batch reads.
   var embeddings = 0
+  /// Heads of all caches, which lie one after the other from the first byte.
+  var cacheHeads = 0
   /// All bytes.
   var bytes = 0
 
@@ -105,6 +107,7 @@ struct StateLayout {
     for (index, state) in graph.states.enumerated() {
       offsets[StateID(index)] = bytes
       bytes += padded(state.type.byteCount)
+      cacheHeads += state.type.shape[0]
     }
     mask = bytes + padded((tokens - 1) * 4)
     bytes = mask + padded((graph.states.first?.type.shape[1] ?? 0) * 4)

@@ -88,6 +88,9 @@ typedef struct swl_program {
   uint32_t multiplier_place;      ///< offset in the state region where the tokens' are copied
   uint32_t embedding_place;       ///< offset in the state region where a batch's rows are copied
   uint32_t prefill_from;          ///< fewest tokens for which a batch is faster than decode
+  uint32_t prefix_tokens;         ///< tokens of a fixed beginning that the KV cache holds from the start
+  uint32_t prefix;                ///< offset in the weights region of their cache rows, head by head
+  uint32_t cache_heads;           ///< heads of all caches, one after the other from the state region's start
   uint32_t region_bytes[SWL_REGION_COUNT];
   int32_t bos;                    ///< id put before a prompt, or -1
   int32_t eos;                    ///< id that ends a text, or -1
@@ -132,7 +135,8 @@ swl_status swl_program_check(const swl_program *program);
 swl_status swl_open(swl_context *context, const swl_program *program, uint8_t *const base[SWL_REGION_COUNT],
                     swl_npu_run npu, void *user);
 
-/// Forgets all tokens: position 0, KV cache zero.
+/// Forgets all tokens but those of the program's prefix: the position is `prefix_tokens` (0 for most
+/// programs), the rest of the KV cache zero.
 void swl_reset(swl_context *context);
 
 /// Runs one token at the next position. Afterwards `swl_logits` are those of the token that follows.
@@ -143,6 +147,16 @@ swl_status swl_decode(swl_context *context, int32_t token);
 /// write cache rows after the last of its tokens; later tokens overwrite them before anything reads them.
 /// Afterwards `swl_logits` are valid. Nothing runs when an id is out of range or the prompt does not fit.
 swl_status swl_prompt(swl_context *context, const int32_t *tokens, uint32_t count);
+
+/// Runs one token at the next position; when none is left, first makes room: the oldest tokens are
+/// forgotten but for the first `keep`, half of the others stay and are read again by `swl_prompt`. The
+/// result is that of a conversation that consists of the tokens left.
+///
+/// `window` is an array of `program->context` ids that belongs to the caller: the ids of all positions so
+/// far, `swl_prompt`'s among them (those of a prefix may be anything). The token is added to it, and it
+/// follows what is forgotten. `keep` is below the context's size and not below `prefix_tokens`. After
+/// SWL_ERROR_NPU while room was made, `position` counts the window's tokens that were read again.
+swl_status swl_decode_rolling(swl_context *context, int32_t token, int32_t *window, uint32_t keep);
 
 /// The logits of the last decode: int16 [vocabulary].
 const int16_t *swl_logits(const swl_context *context);

@@ -51,6 +51,13 @@ struct CompileCommand: ParsableCommand {
       valueName: "tokens"))
   var prefill: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Text that every conversation starts with, such as instructions. It is read at compile time: the "
+        + "package holds its part of the KV cache.",
+      valueName: "file"))
+  var prefix: String?
+
   @Option(help: "A tokenizer file, when it is not inside or beside the model.")
   var tokenizer: String?
 
@@ -112,6 +119,7 @@ struct CompileCommand: ParsableCommand {
         "the tokenizer has \(tokenizer.count) tokens, the model \(imported.configuration.vocabulary)",
         at: SourceLocation(file: model), wayOut: "the tokenizer that belongs to this model")
     }
+    let beginning = try prefixTokens(imported)
     func compiled(
       _ quantised: Graph, _ recipe: QuantizationRecipe
     ) throws(DiagnosticError) -> Program {
@@ -119,7 +127,8 @@ struct CompileCommand: ParsableCommand {
       if prefill == 0 { graph.functions.removeAll { $0.name == "prefill" } }
       return try pipeline.compiled(
         graph, of: imported, recipe: recipe, target: part,
-        batch: prefill == nil ? .fastest(promptTokens: ModelPipeline.promptTokens) : .asGiven)
+        batch: prefill == nil ? .fastest(promptTokens: ModelPipeline.promptTokens) : .asGiven,
+        prefix: beginning)
     }
     let program =
       goal.isSet
@@ -183,9 +192,28 @@ struct CompileCommand: ParsableCommand {
           "NPU cycles a token",
           "\(Console.count(report.decodeCycles)) estimated, bound \(Console.count(report.decodeBoundCycles))"
         ),
+        (
+          "a conversation",
+          "starts after \(manifest.position.prefixTokens) tokens of \(manifest.model.context)"
+        ),
         ("tokens a second", String(format: "%.1f estimated, NPU and CPU", estimate)),
         ("compiled in", String(format: "%.1f s", seconds)),
       ]))
+  }
+
+  /// The ids of the text that every conversation starts with.
+  private func prefixTokens(_ model: ImportedModel) throws(DiagnosticError) -> [Int32] {
+    guard let prefix else { return [] }
+    guard let tokenizer = model.tokenizer else { throw TokenizerSource.missing(self.model) }
+    let ids = tokenizer.encode(try TextFile.read(prefix))
+    let context = model.configuration.context
+    guard !ids.isEmpty, ids.count < context else {
+      throw DiagnosticError(
+        "compile.prefix", "has \(ids.count) tokens; 1 to \(context - 1) fit the KV cache",
+        at: SourceLocation(file: prefix),
+        wayOut: ids.isEmpty ? "a text" : "a shorter text, or a larger --context")
+    }
+    return ids
   }
 
   /// The estimate of the whole token: NPU and CPU cycles at their clocks, one after the other.
