@@ -107,7 +107,7 @@ extension OperationLowering {
   }
 
   /// Scores (int32, [heads, positions]) to weights that add up to 2^15 (int16).
-  private func lowerSoftmax(
+  func lowerSoftmax(
     scores: NPUTensor, weights: NPUTensor, _ params: inout ParamsBuilder,
     _ body: inout KernelSequence
   ) throws(DiagnosticError) {

@@ -37,12 +37,7 @@ struct OperationLowering {
     case .rmsNorm: try lowerNorm(reader, &params, &body)
     case .rope: try lowerRotation(reader, &params, &body)
     case .kvWrite: try lowerCacheWrite(reader, &params, &body)
-    case .attention:
-      // Rows see different numbers of positions: each has its own mask and takes its turn.
-      for row in 0..<(try reader.value(0)).shape.width {
-        body.reuseScratch()
-        try lowerAttention(reader, row: row, &params, &body)
-      }
+    case .attention: try lowerBatchAttention(reader, &params, &body)
     case .embedding: try lowerEmbedding(reader, &tables, &body)
     case .linear: throw reader.malformed("comes as packed weights")
     case .layerNorm, .silu, .gelu:
@@ -73,8 +68,10 @@ struct OperationLowering {
       guard let cache = type(2), let heads = operation.int("heads"),
         let headDim = operation.int("head_dim")
       else { return 0 }
-      return AttentionScratch(
-        heads: heads, kvHeads: cache.shape[0], context: cache.shape[1], headDim: headDim
+      return BatchAttentionScratch(
+        one: AttentionScratch(
+          heads: heads, kvHeads: cache.shape[0], context: cache.shape[1], headDim: headDim),
+        batch: type(0)?.shape[0] ?? 1
       ).bytes
     case .embedding:
       guard let result = operation.results.first else { return 0 }
