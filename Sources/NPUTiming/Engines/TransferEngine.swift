@@ -61,7 +61,7 @@ extension JobSimulation {
     }
   }
 
-  func transferWriteRequest() -> Int? { transfers.bursts.front?.time }
+  mutating func transferWriteRequest() -> Int? { transfers.bursts.front?.time }
 
   mutating func writeTransfer(at time: Int) {
     guard let burst = transfers.bursts.front else { return }
