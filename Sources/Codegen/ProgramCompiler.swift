@@ -13,6 +13,10 @@ public struct ProgramCompiler {
     /// Raw weights of a depth slice to aim at. Small slices start computing early and need little
     /// staging memory; each costs a transfer's latency and some 60 bytes of command stream.
     public var sliceBytes = 16 << 10
+    /// How many tokens `prefill` runs at once.
+    public var batch = BatchChoice.asGiven
+    /// Tokens of a fixed beginning of all texts to reserve room for, in the weights region.
+    public var prefixTokens = 0
 
     /// The defaults.
     public init() {}
@@ -71,12 +75,21 @@ public struct ProgramCompiler {
     self.accelerator = accelerator
   }
 
-  /// One function, scheduled and with its arena planned.
+  /// One function, its arena planned.
   private struct Scheduled {
     let function: Function
-    let steps: [ScheduledStep]
     let plan: BufferPlan
-    let tokens: Int
+    var tokens: Int { function.tokens }
+  }
+
+  /// The functions with one size of batches, and what memory they take.
+  private struct Candidate {
+    let scheduled: [Scheduled]
+    let state: StateLayout
+    let arena: Int
+    /// The memory of each region whose size is known before weights are encoded.
+    let places: [String]
+    let isInPlace: Bool
   }
 
   /// Compiles the functions `decode` and, when there is one, `prefill`.
@@ -88,52 +101,141 @@ public struct ProgramCompiler {
     guard let decode = graph.function("decode") else {
       throw DiagnosticError("codegen.decode", "the graph has no function 'decode'")
     }
-    let functions = [decode] + (graph.function("prefill").map { [$0] } ?? [])
-    let scheduled = functions.map { function in
-      let steps = StepSchedule.steps(of: function)
-      return Scheduled(
-        function: function, steps: steps,
-        plan: BufferPlan(function: function, order: steps.flatMap(\.operations)) {
-          OperationLowering.scratchBytes($0, of: function, in: graph)
-        }, tokens: function.inputs.first.map { function[$0].type.shape.count } ?? 1)
-    }
-
-    // Nothing is encoded for a target that cannot hold the parts whose size is already known.
-    let state = StateLayout(graph)
-    let arena = scheduled.map(\.plan.bytes).max() ?? 0
-    _ = try MemoryPlan(sizes: [.arena: arena, .state: state.bytes], target: target)
-
+    let candidates = try candidates(graph, decode: decode)
     let tiling = LinearTiling(accelerator: accelerator)
-    let keys = try linearKeys(scheduled, graph)
-    let isInPlace = weightsFitOnChip(graph, arena: arena, state: state.bytes)
     let packer = WeightPacker(
       graph: graph, accelerator: accelerator, tiling: tiling,
-      sliceBytes: isInPlace ? Int.max : options.sliceBytes)
-    let packed = try packer.pack(keys, progress: progress)
+      sliceBytes: candidates[0].isInPlace ? Int.max : options.sliceBytes)
+    let packed = try packer.pack(
+      try linearKeys(candidates[0].scheduled, graph), progress: progress)
 
-    let stagingStride = isInPlace ? nil : (packed.largestSlice + 15) / 16 * 16
+    var lowered: [Lowered] = []
+    var failure: DiagnosticError?
+    for candidate in candidates {
+      do throws(DiagnosticError) {
+        lowered.append(try lower(candidate, graph: graph, packed: packed, tiling: tiling))
+      } catch {
+        failure = failure ?? error
+      }
+    }
+    let first = lowered.first?.memories
+    lowered.removeAll { $0.memories != first }
+    var choice = lowered.first
+    if case .fastest(let promptTokens) = options.batch {
+      let tokens = BatchChoice.best(of: lowered.compactMap(\.cost), promptTokens: promptTokens)
+      choice = lowered.first { $0.cost?.tokens == tokens } ?? choice
+    }
+    guard let choice else {
+      throw failure ?? DiagnosticError("codegen.decode", "the graph has no function 'decode'")
+    }
+    let manifest = try self.manifest(graph: graph, facts: facts, of: choice, packed: packed)
+    return Program(
+      manifest: manifest, commands: ByteSource(choice.emitted.commands),
+      steps: choice.emitted.words, weights: ByteSource(packed.content + choice.tables.content()),
+      params: ByteSource(choice.params.content()), tokenizer: ByteSource(facts.tokenizer))
+  }
+
+  /// The sizes of batches to compile for, with arenas planned; never empty. None of them makes weights
+  /// live elsewhere than the first.
+  ///
+  /// Throws `DiagnosticError` when the target cannot hold the first.
+  private func candidates(
+    _ graph: Graph, decode: Function
+  ) throws(DiagnosticError) -> [Candidate] {
+    func candidate(_ prefill: Function?) throws(DiagnosticError) -> Candidate {
+      let functions = [decode] + (prefill.map { [$0] } ?? [])
+      let scheduled = functions.map { function in
+        Scheduled(
+          function: function,
+          plan: BufferPlan(function: function, order: Array(function.operations.indices)) {
+            OperationLowering.scratchBytes($0, of: function, in: graph)
+          })
+      }
+      let state = StateLayout(
+        graph, tokens: prefill?.tokens ?? 1, rowBytes: Self.embeddingWidth(decode))
+      let arena = scheduled.map(\.plan.bytes).max() ?? 0
+      // Nothing is encoded for a target that cannot hold the parts whose size is already known.
+      let plan = try MemoryPlan(sizes: [.arena: arena, .state: state.bytes], target: target)
+      return Candidate(
+        scheduled: scheduled, state: state, arena: arena,
+        places: plan.entries.map(\.memory),
+        isInPlace: weightsFitOnChip(graph, arena: arena, state: state.bytes))
+    }
+    guard let prefill = graph.function("prefill") else { return [try candidate(nil)] }
+    guard case .fastest = options.batch else { return [try candidate(prefill)] }
+    let context = graph.states.first?.type.shape[1] ?? 0
+    var made: [Candidate] = []
+    for tokens in BatchChoice.candidates where tokens <= context {
+      guard let next = try? candidate(prefill.batched(tokens)) else { break }
+      if let first = made.first,
+        first.places != next.places || first.isInPlace != next.isInPlace
+      {
+        break
+      }
+      made.append(next)
+    }
+    return made.isEmpty ? [try candidate(nil)] : made
+  }
+
+  /// How many channels a function's embeddings have.
+  private static func embeddingWidth(_ function: Function) -> Int {
+    function.operations.first { $0.code == .embedding }?.results.first.map {
+      function[$0].type.shape[1]
+    } ?? 0
+  }
+
+  /// A candidate's bytes, and what they cost.
+  private struct Lowered {
+    let candidate: Candidate
+    let emitted: Emitted
+    let params: ParamsBuilder
+    /// What the runtime or a base pointer picks rows of is kept apart from what the NPU reads again and
+    /// again.
+    let tables: ParamsBuilder
+    let sizes: [Region: Int]
+    let memory: MemoryPlan
+    let decode: DecodeEstimate
+    /// Of batches; nil without any.
+    let cost: BatchChoice.Cost?
+
+    /// The memory of every region.
+    var memories: [String] { memory.entries.map(\.memory) }
+  }
+
+  private func lower(
+    _ candidate: Candidate, graph: Graph, packed: WeightPacker.Result, tiling: LinearTiling
+  ) throws(DiagnosticError) -> Lowered {
+    let stagingStride = candidate.isInPlace ? nil : (packed.largestSlice + 15) / 16 * 16
     var params = ParamsBuilder(region: .params)
-    // What the CPU reads a row of is kept apart from what the NPU reads again and again.
     var tables = ParamsBuilder(region: .weights, start: packed.content.count)
     var emitted = Emitted()
-    for entry in scheduled {
+    for entry in candidate.scheduled {
       try emit(
-        entry, graph: graph, state: state, packed: packed, tiling: tiling,
+        entry, graph: graph, state: candidate.state, packed: packed, tiling: tiling,
         stagingStride: stagingStride, params: &params, tables: &tables, into: &emitted)
     }
-
+    if options.prefixTokens > 0 {
+      try tables.reservePrefix(
+        bytes: options.prefixTokens * candidate.state.cacheHeads * (params.cacheRowBytes ?? 0))
+    }
     let sizes: [Region: Int] = [
-      .weights: tables.bytes, .arena: arena, .staging: 2 * (stagingStride ?? 0),
-      .state: state.bytes, .params: params.bytes,
+      .weights: tables.bytes, .arena: candidate.arena, .staging: 2 * (stagingStride ?? 0),
+      .state: candidate.state.bytes, .params: params.bytes,
     ]
     let memory = try MemoryPlan(sizes: sizes, target: target)
-    let manifest = try self.manifest(
-      graph: graph, facts: facts, decode: scheduled[0], emitted: emitted, packed: packed,
-      memory: memory, sizes: sizes, position: position(state, params, tables))
-    return Program(
-      manifest: manifest, commands: ByteSource(emitted.commands), steps: emitted.words,
-      weights: ByteSource(packed.content + tables.content()), params: ByteSource(params.content()),
-      tokenizer: ByteSource(facts.tokenizer))
+    var decode = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
+    decode.add(emitted.events[0])
+    decode.read(emitted.decodeBytes)
+    var cost: BatchChoice.Cost?
+    if candidate.scheduled.count > 1 {
+      var batch = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
+      batch.add(emitted.events[1])
+      cost = BatchChoice.Cost(
+        tokens: candidate.scheduled[1].tokens, batch: batch.cycles, decode: decode.cycles)
+    }
+    return Lowered(
+      candidate: candidate, emitted: emitted, params: params, tables: tables, sizes: sizes,
+      memory: memory, decode: decode, cost: cost)
   }
 
   /// What the functions' emission has produced so far.
@@ -142,10 +244,9 @@ public struct ProgramCompiler {
     var entries: [Manifest.Entry] = []
     var jobs: [Manifest.Job] = []
     var commands: [UInt8] = []
-    /// What a decode step consists of.
-    var decodeJobs: [[IssueEvent]] = []
+    /// What each function's job consists of.
+    var events: [[IssueEvent]] = []
     var decodeBytes = 0
-    var decodeKernels: [Step] = []
   }
 
   /// Whether all weights have room in fast memory, where convolutions can read them without a copy. By
@@ -158,15 +259,24 @@ public struct ProgramCompiler {
   }
 
   /// What the runtime sets for each token.
-  private func position(
-    _ state: StateLayout, _ params: ParamsBuilder, _ tables: ParamsBuilder
-  ) -> Manifest.Position {
-    Manifest.Position(
+  private func position(_ lowered: Lowered) -> Manifest.Position {
+    let (params, tables) = (lowered.params, lowered.tables)
+    let state = lowered.candidate.state
+    var position = Manifest.Position(
       maskOffset: state.mask, rotationOffset: params.rotation?.offset ?? 0,
       rotationRowBytes: params.rotation?.rowBytes ?? 0, cacheRowBytes: params.cacheRowBytes ?? 0,
       embeddingOffset: tables.embedding?.offset ?? 0,
       embeddingRowBytes: tables.embedding?.rowBytes ?? 0,
-      multiplierOffset: tables.embedding?.multipliers ?? 0, multiplierPlace: state.multiplier)
+      multiplierOffset: tables.embedding?.multipliers ?? 0, multiplierPlace: state.multipliers,
+      embeddingPlace: state.embeddings,
+      // Whoever asks for a size gets it.
+      prefillFrom: lowered.cost.map {
+        options.batch == .asGiven ? min($0.from, $0.tokens) : $0.from
+      }
+        ?? 0)
+    position.prefixOffset = tables.prefix ?? 0
+    position.cacheHeads = state.cacheHeads
+    return position
   }
 
   /// The linear layers in order of first use, each once.
@@ -176,12 +286,9 @@ public struct ProgramCompiler {
     var seen = Set<LinearKey>()
     var keys: [LinearKey] = []
     for entry in scheduled {
-      for case .job(let group) in entry.steps {
-        for index in group where entry.function.operations[index].code == .linear {
-          let key = try LinearKey(
-            entry.function.operations[index], in: entry.function, of: graph)
-          if seen.insert(key).inserted { keys.append(key) }
-        }
+      for operation in entry.function.operations where operation.code == .linear {
+        let key = try LinearKey(operation, in: entry.function, of: graph)
+        if seen.insert(key).inserted { keys.append(key) }
       }
     }
     return keys
@@ -194,64 +301,42 @@ public struct ProgramCompiler {
   ) throws(DiagnosticError) {
     let firstWord = out.words.count
     let isDecode = entry.function.name == "decode"
-    let kernels = KernelLowering(
-      graph: graph, function: entry.function, plan: entry.plan, stateOffsets: state.offsets)
     let lowering = OperationLowering(
       graph: graph, function: entry.function, plan: entry.plan, state: state)
-    var time = 0
-    for step in entry.steps {
-      switch step {
-      case .kernel(let index):
-        let kernel = try kernels.step(
-          entry.function.operations[index], time: time, params: &params, tables: &tables)
-        out.words += kernel.words
-        if isDecode { out.decodeKernels.append(kernel) }
-        time += 1
-      case .job(let group):
-        var emitter = JobEmitter(accelerator: accelerator, stagingStride: stagingStride)
-        for index in group {
-          let operation = entry.function.operations[index]
-          var commands: [JobCommand] = []
-          if operation.code == .linear {
-            let linear = try jobLinear(
-              operation, of: entry, graph: graph, packed: packed, tiling: tiling)
-            commands = [.linear(linear)]
-            if isDecode { out.decodeBytes += linear.packed.slices.reduce(0) { $0 + $1.bytes } }
-          } else {
-            commands = try lowering.commands(
-              operation, time: time, params: &params, tables: &tables)
-          }
-          try emitter.emit(commands, for: operation.provenance.source)
-          time += 1
-        }
-        let name = "\(entry.function.name) \(out.jobs.count)"
-        let words = try emitter.finish(for: name)
-        guard let payload = DriverPayload.encode(stream: words, for: accelerator) else {
-          throw DiagnosticError(
-            "codegen.stream-too-long",
-            "the job's stream has \(words.count) words, the hardware takes "
-              + "\(DriverPayload.wordLimit)", at: SourceLocation(element: name))
-        }
-        if isDecode { out.decodeJobs.append(emitter.events) }
-        out.commands += repeatElement(0, count: (16 - out.commands.count % 16) % 16)
-        out.words += Step(.npuJob, [UInt32(out.jobs.count)]).words
-        out.jobs.append(
-          Manifest.Job(
-            name: name, offset: out.commands.count, bytes: payload.count,
-            provenance: emitter.provenance))
-        out.commands += payload
+    var emitter = JobEmitter(accelerator: accelerator, stagingStride: stagingStride)
+    for (time, operation) in entry.function.operations.enumerated() {
+      var commands: [JobCommand] = []
+      if operation.code == .linear {
+        let linear = try jobLinear(
+          operation, of: entry, graph: graph, packed: packed, tiling: tiling)
+        commands = [.linear(linear)]
+        if isDecode { out.decodeBytes += linear.packed.slices.reduce(0) { $0 + $1.bytes } }
+      } else {
+        commands = try lowering.commands(operation, time: time, params: &params, tables: &tables)
       }
+      try emitter.emit(commands, for: operation.provenance.source)
     }
+    let name = entry.function.name
+    let words = try emitter.finish(for: name)
+    guard let payload = DriverPayload.encode(stream: words, for: accelerator) else {
+      throw DiagnosticError(
+        "codegen.stream-too-long",
+        "the job's stream has \(words.count) words, the hardware takes "
+          + "\(DriverPayload.wordLimit)", at: SourceLocation(element: name),
+        wayOut: isDecode ? nil : "a smaller --prefill batch")
+    }
+    out.events.append(emitter.events)
+    out.commands += repeatElement(0, count: (16 - out.commands.count % 16) % 16)
+    out.words += Step(.npuJob, [UInt32(out.jobs.count)]).words
+    out.jobs.append(
+      Manifest.Job(
+        name: name, offset: out.commands.count, bytes: payload.count,
+        provenance: emitter.provenance))
+    out.commands += payload
     out.entries.append(
       Manifest.Entry(
-        name: entry.function.name, tokens: entry.tokens, firstWord: firstWord,
-        words: out.words.count - firstWord,
-        sources: entry.steps.map { step in
-          if case .kernel(let index) = step {
-            return entry.function.operations[index].provenance.source
-          }
-          return "job"
-        }))
+        name: name, tokens: entry.tokens, firstWord: firstWord,
+        words: out.words.count - firstWord))
   }
 
   private func jobLinear(
@@ -281,10 +366,10 @@ public struct ProgramCompiler {
   }
 
   private func manifest(
-    graph: Graph, facts: ModelFacts, decode: Scheduled, emitted: Emitted,
-    packed: WeightPacker.Result, memory: MemoryPlan, sizes: [Region: Int],
-    position: Manifest.Position
+    graph: Graph, facts: ModelFacts, of lowered: Lowered, packed: WeightPacker.Result
   ) throws(DiagnosticError) -> Manifest {
+    let decode = lowered.candidate.scheduled[0]
+    let (emitted, memory) = (lowered.emitted, lowered.memory)
     guard let logits = decode.function.results.first, let offset = decode.plan.offsets[logits],
       decode.function[logits].type.element == .int16,
       let scale = decode.function[logits].type.quant?.scale()
@@ -293,15 +378,11 @@ public struct ProgramCompiler {
       memory.memories[Region.allCases[$0.index]]?.kind.isOnChipRAM == true
     }
     let readOnly =
-      (sizes[.weights] ?? 0) + (sizes[.params] ?? 0) + emitted.commands.count
+      (lowered.sizes[.weights] ?? 0) + (lowered.sizes[.params] ?? 0) + emitted.commands.count
       + emitted.words.count * 4 + facts.tokenizer.count
-    var estimate = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
-    for job in emitted.decodeJobs { estimate.add(job) }
-    estimate.read(emitted.decodeBytes)
     let context = graph.states.first?.type.shape[1] ?? 0
-    let cpuCycles = emitted.decodeKernels.reduce(0) {
-      $0 + CPUCost.cycles(of: $1, position: context / 2)
-    }
+    let position = position(lowered)
+    let steps = Step.decode(emitted.words) ?? []
     var manifest = Manifest(
       model: Manifest.Model(
         name: facts.name, architecture: facts.architecture, parameters: facts.parameters,
@@ -314,9 +395,12 @@ public struct ProgramCompiler {
       report: Manifest.Report(
         sramPeakBytes: onChip.reduce(0) { $0 + $1.bytes }, flashBytes: readOnly,
         weightStreamBytes: packed.streamBytes, weightCount: packed.weightCount,
-        transposes: decode.function.operations.count { $0.code.onlyMovesData },
-        cpuOps: emitted.decodeKernels.count, decodeCycles: estimate.cycles,
-        decodeCPUCycles: cpuCycles, decodeBoundCycles: estimate.bound))
+        transposes: lowered.candidate.scheduled.reduce(0) {
+          $0 + $1.function.operations.count { $0.code.onlyMovesData }
+        },
+        cpuOps: steps.count { $0.kernel != .npuJob }, decodeCycles: lowered.decode.cycles,
+        decodeCPUCycles: CPUCost.cycles(tokens: 1, embeddingBytes: position.embeddingRowBytes),
+        decodeBoundCycles: lowered.decode.bound, prefillCycles: lowered.cost?.batch ?? 0))
     manifest.energy = Manifest.EnergyCosts(
       mac: target.npu.macEnergy.value, cycle: target.npu.cycleEnergy.value,
       bytes: Dictionary(

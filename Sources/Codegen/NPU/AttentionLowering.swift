@@ -31,10 +31,13 @@ struct AttentionScratch {
 extension OperationLowering {
   /// `attention` of one row (`Docs/Numerics.md`): products and sums of the scores over all positions of
   /// the context, a mask over those without a token, softmax, products and sums of the values.
+  ///
+  /// Of a batch it computes the row with the given number.
   func lowerAttention(
-    _ reader: OperandReader, _ params: inout ParamsBuilder, _ body: inout KernelSequence
+    _ reader: OperandReader, row: Int, _ params: inout ParamsBuilder,
+    _ body: inout KernelSequence
   ) throws(DiagnosticError) {
-    let q = try reader.value(0)
+    let q = try reader.value(0).row(row)
     let (keys, values) = (try reader.state(2), try reader.state(3))
     let heads = try reader.attribute("heads")
     let headDim = try reader.attribute("head_dim")
@@ -78,11 +81,11 @@ extension OperationLowering {
           shift: try reader.attribute("score_shift"))
       }
     }
-    let mask = NPUTensor(.state, state.mask, .int32, 1, 1, context)
+    let mask = NPUTensor(.state, state.mask - 4 * row, .int32, 1, 1, context)
     body.elementwise(.min, scores, .tensor(mask), scores)
     try lowerSoftmax(scores: scores, weights: weights, &params, &body)
 
-    let result = try reader.result()
+    let result = try reader.result().row(row)
     let multiplier = UInt32(try reader.attribute("multiplier"))
     let shift = try reader.attribute("shift")
     let isDirect = result.element == .int16 && multiplier == 1 && shift == 0
@@ -104,7 +107,7 @@ extension OperationLowering {
   }
 
   /// Scores (int32, [heads, positions]) to weights that add up to 2^15 (int16).
-  private func lowerSoftmax(
+  func lowerSoftmax(
     scores: NPUTensor, weights: NPUTensor, _ params: inout ParamsBuilder,
     _ body: inout KernelSequence
   ) throws(DiagnosticError) {

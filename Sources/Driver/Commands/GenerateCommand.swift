@@ -33,6 +33,12 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: "Seed of the sampler: equal seeds give equal texts.")
   var seed: UInt64 = 0
 
+  @Flag(
+    help: ArgumentHelp(
+      "Go on when the KV cache is full: forget the older half of the text, but not the package's prefix."
+    ))
+  var rolling = false
+
   @Flag(help: "Print the generated text and nothing else.")
   var onlyText = false
 
@@ -42,6 +48,8 @@ struct GenerateCommand: ParsableCommand {
   private struct Report: Encodable {
     let text: String
     let tokens: [Int32]
+    let promptTokens: Int
+    let promptNPUCycles: Int
     let npuCyclesPerToken: Double
     let cpuCyclesPerToken: Double
     let tokensPerSecond: Double
@@ -60,17 +68,20 @@ struct GenerateCommand: ParsableCommand {
     let program = try PackageReader.load(package)
     let session = try LanguageSession(program)
     guard let tokenizer = session.tokenizer else { throw TokenizerSource.missing(package) }
-    var ids = tokenizer.encode(prompt)
-    if ids.isEmpty, let bos = tokenizer.options.bos { ids = [bos] }
+    // After a prefix the text has begun.
+    let first = session.position
+    var ids = first > 0 ? tokenizer.encode(prompt, addBOS: false) : tokenizer.encode(prompt)
+    if ids.isEmpty, first == 0, let bos = tokenizer.options.bos { ids = [bos] }
     let context = program.manifest.model.context
     guard !ids.isEmpty else {
       throw DiagnosticError(
         "generate.empty", "the prompt has no tokens and the model no start token",
         wayOut: "a prompt with some text")
     }
-    guard ids.count <= context else {
+    guard ids.count <= context - first else {
       throw DiagnosticError(
-        "generate.prompt-too-long", "the prompt has \(ids.count) tokens, the KV cache \(context)",
+        "generate.prompt-too-long",
+        "the prompt has \(ids.count) tokens, the KV cache room for \(context - first)",
         wayOut: "a shorter prompt, or compile with a larger --context")
     }
     var sampling = Sampling(temperature: temperature, seed: seed)
@@ -83,6 +94,7 @@ struct GenerateCommand: ParsableCommand {
     }
     if !json && !onlyText { Console.stream(prompt) }
     try session.prompt(ids)
+    let promptCycles = session.counters.npuCycles
     session.resetCounters()
     let start = Date()
     var reason = "reached --max-tokens"
@@ -95,11 +107,15 @@ struct GenerateCommand: ParsableCommand {
       tokens.append(next)
       show(decoder.append(next))
       if tokens.count >= maxTokens { break }
-      guard session.position < context else {
+      guard rolling || session.position < context else {
         reason = "the KV cache is full"
         break
       }
-      try session.decode(next)
+      if rolling {
+        try session.decode(next, keeping: first)
+      } else {
+        try session.decode(next)
+      }
     }
     show(decoder.finish())
     let seconds = max(Date().timeIntervalSince(start), 1e-9)
@@ -119,7 +135,8 @@ struct GenerateCommand: ParsableCommand {
     if json {
       try Console.json(
         Report(
-          text: text, tokens: tokens, npuCyclesPerToken: npu, cpuCyclesPerToken: cpu,
+          text: text, tokens: tokens, promptTokens: ids.count, promptNPUCycles: promptCycles,
+          npuCyclesPerToken: npu, cpuCyclesPerToken: cpu,
           tokensPerSecond: device, hostTokensPerSecond: host, energyPerToken: energy))
       return
     }
@@ -128,6 +145,7 @@ struct GenerateCommand: ParsableCommand {
     print(
       Console.table([
         ("tokens", "\(ids.count) prompt, \(tokens.count) generated; \(reason)"),
+        ("NPU cycles of the prompt", Console.count(promptCycles)),
         ("NPU cycles a token", Console.count(Int(npu))),
         ("CPU cycles a token", "\(Console.count(Int(cpu))) estimated"),
         (
