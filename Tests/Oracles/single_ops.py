@@ -500,7 +500,8 @@ U85_ONLY = {"EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUA
 U85 = ["ethos-u85-128", "ethos-u85-256", "ethos-u85-512", "ethos-u85-1024", "ethos-u85-2048"]
 CONFIGS = ["ethos-u55-32", "ethos-u55-64", "ethos-u55-128", "ethos-u55-256", "ethos-u65-256",
            "ethos-u65-512"] + U85
-OPTIONS = [[], ["--optimise", "Size"], ["--arena-cache-size", "16384"]]
+SIZE, SMALL, COP2 = ["--optimise", "Size"], ["--arena-cache-size", "16384"], ["--cop-format", "COP2"]
+OPTIONS = [[], SIZE, SMALL, COP2, SIZE + SMALL + COP2]
 
 
 def cases(rounds, seed, only=None):
@@ -514,5 +515,5 @@ def cases(rounds, seed, only=None):
             configs = U85 if name in U85_ONLY else CONFIGS
             # Neighbouring operators get other configurations; every pair meets after 11 rounds.
             config = configs[(turn + 3 * number) % len(configs)]
-            options = ["--optimise", "Size"] if name == "chain" else draw.pick(OPTIONS)
+            options = draw.pick([SIZE, SIZE + COP2, SIZE + SMALL] if name == "chain" else OPTIONS)
             yield f"{name}-{dtype}-{turn}", config, options, build(draw, dtype)

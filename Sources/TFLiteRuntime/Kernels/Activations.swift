@@ -91,11 +91,34 @@ extension KernelCall {
     }
   }
 
+  /// RSQRT of int8: the root of the stored number by Newton's method, then one multiplier.
+  func inverseRoot() throws(KernelError) -> [UInt8] {
+    let source = try input(0)
+    let target = try output()
+    guard source.type.type == .int8 else {
+      throw KernelError(reason: "no kernel takes \(source.type.type)")
+    }
+    let (inputScale, inputZero) = try source.type.perTensor()
+    let (outputScale, outputZero) = try target.perTensor()
+    // The root keeps 20 bits of fraction between its two multipliers.
+    let scale = try Rescale(0x1p-20 / (Double(inputScale.squareRoot()) * Double(outputScale)))
+    let range = try target.range()
+    guard try source.integers().allSatisfy({ $0 >= inputZero }) else {
+      throw KernelError(reason: "a number is negative")
+    }
+    return try map(source) { stored in
+      let value = stored - inputZero
+      guard value > 0 else { return range.upperBound }
+      return range.limit(
+        scale.apply(FixedPointFunctions.inverseRoot(of: Int32(value))) + outputZero)
+    }
+  }
+
   /// ABS and NEG of int8, int16 and int32; scales count.
   func sign(isAbsolute: Bool) throws(KernelError) -> [UInt8] {
     let source = try input(0)
     let target = try output()
-    let f: (Int) -> Int = { isAbsolute ? abs($0) : -$0 }
+    let f: (Int) -> Int = { isAbsolute && $0 >= 0 ? $0 : 0 &- $0 }
     guard source.type.quantisation != nil, target.quantisation != nil else {
       return try map(source, f)
     }

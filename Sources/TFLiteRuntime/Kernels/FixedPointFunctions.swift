@@ -1,3 +1,5 @@
+import TensorCore
+
 /// Functions of fixed-point numbers in 32 bits with rounding at every product.
 ///
 /// TFLite's int8 softmax, sigmoid and hyperbolic tangent are defined by them. `Qn` is a number with `n`
@@ -86,6 +88,37 @@ enum FixedPointFunctions {
     let power = exp(a > 0 ? 0 &- a : a, integerBits: 5)
     let magnitude = shiftUp(twiceReciprocal(power) &- one2, 2)
     return a < 0 ? 0 &- magnitude : magnitude
+  }
+
+  /// `2^20 / sqrt(a)` of a whole number `a >= 1`, rounded twice: five steps of Newton on `a` brought to
+  /// three integer bits, then the power of two (TFLite, `GetInvSqrtQuantizedMultiplierExp`).
+  static func inverseRoot(of a: Int32) -> Int {
+    guard a > 1 else { return 1 << 20 }
+    var mantissa = a
+    var exponent = 11
+    while mantissa >= 1 << 29 {
+      mantissa /= 4
+      exponent += 1
+    }
+    let pairs = (mantissa.leadingZeroBitCount - 1) / 2 - 1
+    exponent -= pairs
+    let number = (mantissa << Int32(2 * pairs)) >> 1
+    let half = divide(number, powerOfTwo: 1)
+    let threeHalves: Int32 = (1 << 28) + (1 << 27)
+    var x: Int32 = 1 << 28
+    for _ in 0..<5 {
+      let cube = shiftUp(multiply(multiply(x, x), x), 6)
+      x = shiftUp(multiply(threeHalves, x) &- multiply(half, cube), 3)
+    }
+    x = multiply(x, 1_518_500_250)
+    if exponent < 0 {
+      x <<= Int32(-exponent)
+      exponent = 0
+    }
+    // x / 2^31 * 2^-exponent * 2^20, with TFLite's two roundings.
+    let scale = FixedScale(
+      multiplier: UInt32(truncatingIfNeeded: max(x, 0)), shift: 31 + exponent - 20)
+    return Int(scale.apply(1, rounding: .doubleSymmetric))
   }
 
   /// Largest input of a function with `bits` integer bits after scaling by `2^leftShift`; larger ones

@@ -1,4 +1,5 @@
 import Containers
+import Foundation
 
 /// What an operator leaves behind.
 struct KernelResult {
@@ -62,9 +63,10 @@ enum KernelTable {
     .hardSwish: one { (call) throws(KernelError) in try call.hardSwish() },
     .logistic: one { (call) throws(KernelError) in try call.curve(isTanh: false) },
     .tanh: one { (call) throws(KernelError) in try call.curve(isTanh: true) },
-    .exp: one { (call) throws(KernelError) in try call.tabulated(RealFunctions.exponential) },
-    .log: one { (call) throws(KernelError) in try call.tabulated(RealFunctions.logarithm) },
-    .rsqrt: one { (call) throws(KernelError) in try call.tabulated(RealFunctions.inverseRoot) },
+    .gelu: one { (call) throws(KernelError) in try call.gelu() },
+    .exp: one { (call) throws(KernelError) in try call.tabulated { expf($0) } },
+    .log: one { (call) throws(KernelError) in try call.tabulated { logf($0) } },
+    .rsqrt: one { (call) throws(KernelError) in try call.inverseRoot() },
     .abs: one { (call) throws(KernelError) in try call.sign(isAbsolute: true) },
     .neg: one { (call) throws(KernelError) in try call.sign(isAbsolute: false) },
     .logicalNot: one { (call) throws(KernelError) in try call.not() },

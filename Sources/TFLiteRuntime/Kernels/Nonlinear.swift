@@ -69,7 +69,21 @@ extension KernelCall {
     }
   }
 
-  /// A function of the real value, by a table of all 8-bit inputs computed in float32 as LiteRT does.
+  /// GELU, exact or by its approximation with a hyperbolic tangent.
+  func gelu() throws(KernelError) -> [UInt8] {
+    guard case .gelu(let isApproximate) = op.options else {
+      throw KernelError(reason: "its options are missing")
+    }
+    let inner = Float(2 / Double.pi).squareRoot()
+    return try tabulated { x in
+      isApproximate
+        ? 0.5 * x * (1 + tanhf(inner * (x + 0.044715 * x * x * x)))
+        : 0.5 * x * (1 + erff(x * Float(0.5).squareRoot()))
+    }
+  }
+
+  /// A function of the real value, by a table computed in float32 as LiteRT does: one entry for each
+  /// 8-bit input, 513 points for 16-bit ones.
   func tabulated(_ f: (Float) -> Float) throws(KernelError) -> [UInt8] {
     let source = try input(0)
     let target = try output()
@@ -77,6 +91,10 @@ extension KernelCall {
     let (outputScale, outputZero) = try target.perTensor()
     let from = try source.type.range()
     let range = try target.range()
+    if source.type.type == .int16, target.type == .int16, inputZero == 0, outputZero == 0 {
+      let table = WideTable(inputScale: inputScale, zero: 0, outputScale: outputScale, f)
+      return try map(source) { table[$0] }
+    }
     guard from.count == 256, source.type.type == target.type else {
       throw KernelError(reason: "no kernel takes \(source.type.type)")
     }
@@ -89,14 +107,4 @@ extension KernelCall {
     }
     return try map(source) { table[$0 - from.lowerBound] }
   }
-}
-
-/// Functions of reals that 8-bit tensors tabulate.
-enum RealFunctions {
-  /// `e^x`.
-  static let exponential: @Sendable (Float) -> Float = { expf($0) }
-  /// The natural logarithm.
-  static let logarithm: @Sendable (Float) -> Float = { logf($0) }
-  /// `1 / sqrt(x)`.
-  static let inverseRoot: @Sendable (Float) -> Float = { 1 / $0.squareRoot() }
 }

@@ -20,19 +20,26 @@ struct Rescale {
     rounding = wide ? .natural : .doubleSymmetric
   }
 
-  /// The scaled value.
+  /// The scaled value, within 40 bits: more is out of every output's range.
   @inline(__always)
-  func apply(_ value: Int) -> Int { Int(scale.apply(Int64(value), rounding: rounding)) }
+  func apply(_ value: Int) -> Int {
+    let scaled = scale.apply(Int64(truncatingIfNeeded: value), rounding: rounding)
+    return Int(min(max(scaled, -1 << 40), 1 << 40))
+  }
 }
 
 extension TFLiteTensor {
-  /// Scale and zero point of a tensor that has one of each.
+  /// Scale and zero point of an 8- or 16-bit tensor that has one of each.
   func perTensor() throws(KernelError) -> (scale: Float, zero: Int) {
     guard let quantisation, quantisation.axis == nil, quantisation.scale() > 0 else {
       throw KernelError(reason: "tensor \(name) is not quantised by tensor")
     }
     let zero = Int(quantisation.zeroPoint())
-    guard let range = type.element?.integerRange, range.contains(zero) else {
+    guard let element = type.element, element.byteCount <= 2, let range = element.integerRange
+    else {
+      throw KernelError(reason: "tensor \(name) is \(type), which has no kernel here")
+    }
+    guard range.contains(zero) else {
       throw KernelError(reason: "the zero point of tensor \(name) is no value of its type")
     }
     return (quantisation.scale(), zero)

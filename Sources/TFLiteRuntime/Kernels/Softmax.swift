@@ -102,7 +102,7 @@ struct WideTable {
     let half = step / 2
     let inverse = 65536 / (outputHigh - outputLow)
     func round(_ x: Float) -> Float { x.rounded(.toNearestOrAwayFromZero) }
-    func code(_ x: Float) -> Int { Int(min(max(x, -32768), 32767)) }
+    func code(_ x: Float) -> Int { x.isNaN ? 0 : Int(min(max(x, -32768), 32767)) }
     for i in 0..<512 {
       let at = low + Float(i) * step
       let value = f(at)
@@ -113,10 +113,10 @@ struct WideTable {
     values.append(code(round(f(high) * inverse)))
   }
 
-  /// The interpolated value of a 16-bit code.
+  /// The interpolated value of a 16-bit code; steep lines and sums wrap to 16 bits, as TFLite's do.
   subscript(code: Int) -> Int {
     let index = 256 + (code >> 7)
-    let slope = values[index + 1] - values[index]
-    return values[index] + ((slope * (code & 127) + 64) >> 7)
+    let slope = Int(Int16(truncatingIfNeeded: values[index + 1] - values[index]))
+    return Int(Int16(truncatingIfNeeded: values[index] + ((slope * (code & 127) + 64) >> 7)))
   }
 }
