@@ -191,7 +191,9 @@ def unary(kind, options=None, out_scale=None, out_zero=None, same=False, **field
         if same:
             y = m.output(shape, dtype, s, z)
         elif out_scale:
-            scale = {"int8": 1, "uint8": 1, "int16": 1 / 128}[dtype] * out_scale
+            # A sigmoid's scale is fixed for 16 bits, whatever it is for 8.
+            scale = {"int8": out_scale, "uint8": out_scale}.get(
+                dtype, 1 / 32768 if kind in ("LOGISTIC", "TANH") else out_scale / 128)
             zero = {"int8": out_zero, "uint8": out_zero + 128, "int16": 0}[dtype]
             y = m.output(shape, dtype, scale, zero)
         else:
@@ -235,6 +237,7 @@ def reduce(kind, needs_scale=False):
         so = s * (1 if not needs_scale else np.prod([shape[a] for a in axes]) * 0.5)
         y = m.output(out, dtype, float(so), z)
         m.op(kind, [x, m.constant(axes, "int32")], [y], "ReducerOptions", 2, keepDims=True)
+        m.note = "-axes" + "".join(map(str, axes))
         return m
     return build
 
@@ -516,4 +519,5 @@ def cases(rounds, seed, only=None):
             # Neighbouring operators get other configurations; every pair meets after 11 rounds.
             config = configs[(turn + 3 * number) % len(configs)]
             options = draw.pick([SIZE, SIZE + COP2, SIZE + SMALL] if name == "chain" else OPTIONS)
-            yield f"{name}-{dtype}-{turn}", config, options, build(draw, dtype)
+            model = build(draw, dtype)
+            yield f"{name}-{dtype}-{turn}{model.note}", config, options, model

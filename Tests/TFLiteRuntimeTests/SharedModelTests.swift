@@ -23,4 +23,33 @@ import Testing
     #expect(throws: DiagnosticError.self) { try session.setInput("nothing", bytes) }
     #expect(throws: DiagnosticError.self) { try session.setInput(input.name, [1]) }
   }
+
+  /// Plain models on the CPU kernels. The checksums are of outputs that equalled TFLite Micro's (for the
+  /// uint8 model LiteRT's) bit for bit; `make oracle` compares them anew.
+  @Test(
+    .enabled(if: SharedData.exists("models/tflite")),
+    arguments: [
+      ("dtln_noise_suppression", 0), ("hello_world_int8", 0), ("kws_ref_model", 0),
+      ("micro_speech_quantized", 0), ("mobilenet_v2_1.0_224_quant", 0), ("okay_nabu", 0),
+      ("person_detect", 0), ("pretrainedResnet_quant", 0), ("trained_lstm_int8", 0),
+    ] as [(String, UInt32)])
+  func plainModel(_ name: String, checksum: UInt32) throws {
+    let file = try MappedFile(SharedData.url("models/tflite/\(name).tflite").path)
+    let session = try TFLiteSession(TFLiteModel(ByteSource(file), name: name))
+    #expect(!session.usesNPU)
+    var random = SplitMix64(seed: 2026)
+    var crc = CRC32()
+    // Twice, so that what lives on between runs counts.
+    for _ in 0..<2 {
+      for index in session.graph.inputs {
+        let tensor = session.graph.tensors[index]
+        let count = try #require(tensor.byteCount)
+        try session.setInput(
+          tensor.name, (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next() >> 56) })
+      }
+      try session.run()
+      for index in session.graph.outputs.indices { crc.update(session.output(index)) }
+    }
+    #expect(crc.value == checksum, "\(name)")
+  }
 }

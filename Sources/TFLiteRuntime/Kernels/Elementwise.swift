@@ -75,13 +75,14 @@ extension KernelCall {
     return { x, y in scale.apply((x - firstZero) * (y - secondZero)) + zero }
   }
 
-  /// As ``sum(sign:)`` with 7 fraction bits, then squared.
+  /// As ``sum(sign:)`` with 7 fraction bits, then squared; 8-bit tensors only.
   private func squaredDifference() throws(KernelError) -> Combine {
     let target = try output()
     let (first, firstZero) = try input(0).type.perTensor()
     let (second, secondZero) = try input(1).type.perTensor()
     let (outputScale, zero) = try target.perTensor()
-    let bits = target.type == .int16 ? 0 : 7
+    guard target.type != .int16 else { throw KernelError(reason: "no kernel takes int16") }
+    let bits = 7
     let twice = 2 * Double(max(first, second))
     let a = try Rescale(Double(first) / twice)
     let b = try Rescale(Double(second) / twice)
