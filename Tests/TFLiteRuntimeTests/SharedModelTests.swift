@@ -29,9 +29,12 @@ import Testing
   @Test(
     .enabled(if: SharedData.exists("models/tflite")),
     arguments: [
-      ("dtln_noise_suppression", 0), ("hello_world_int8", 0), ("kws_ref_model", 0),
-      ("micro_speech_quantized", 0), ("mobilenet_v2_1.0_224_quant", 0), ("okay_nabu", 0),
-      ("person_detect", 0), ("pretrainedResnet_quant", 0), ("trained_lstm_int8", 0),
+      ("dtln_noise_suppression", 2_473_522_955), ("hello_world_int8", 2_331_317_010),
+      ("kws_ref_model", 3_255_541_074),
+      ("micro_speech_quantized", 3_385_025_340), ("mobilenet_v2_1.0_224_quant", 3_472_022_320),
+      ("okay_nabu", 1_104_745_215),
+      ("person_detect", 2_513_699_717), ("pretrainedResnet_quant", 3_803_245_379),
+      ("trained_lstm_int8", 4_050_868_755),
     ] as [(String, UInt32)])
   func plainModel(_ name: String, checksum: UInt32) throws {
     let file = try MappedFile(SharedData.url("models/tflite/\(name).tflite").path)
