@@ -37,7 +37,7 @@ struct RegisterDescriptionTests {
   func covered(_ product: Product) throws {
     let data = try Data(contentsOf: SharedData.url("spec/registers.json"))
     let all = try JSONDecoder().decode(Description.self, from: data)
-    let description = try #require(all.arch["\(product)"])
+    let description = try #require(all.arch[String("\(product)".lowercased().suffix(3))])
     let table = InstructionSet.of(product).layouts
     var fields = 0
     var values = 0
