@@ -27,8 +27,8 @@ import numpy as np
 CHUNK = 24
 #: The configuration without an NPU: the model as it is, on the CPU kernels.
 CPU = "cpu"
-
-
+# Seconds for one run of the simulator; the slowest model takes a few.
+PATIENCE = 60
 #: What the interpreters said of the last few models and inputs: configurations share it.
 CACHE = {}
 
@@ -143,7 +143,10 @@ def run_inputs(swiftlet, path, compiled, inputs, folder):
             name = kept[index]
         command += ["--input", f"{name}={folder / f'{index}.npy'}"]
     expected = references(path, inputs)
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return "fails", f"no end within {PATIENCE} seconds"
     if done.returncode:
         return "fails", done.stderr.strip()[:400]
     hazards = json.loads(done.stdout)["hazards"]

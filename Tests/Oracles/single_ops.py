@@ -237,7 +237,7 @@ def reduce(kind, needs_scale=False):
         so = s * (1 if not needs_scale else np.prod([shape[a] for a in axes]) * 0.5)
         y = m.output(out, dtype, float(so), z)
         m.op(kind, [x, m.constant(axes, "int32")], [y], "ReducerOptions", 2, keepDims=True)
-        m.note = "-axes" + "".join(map(str, axes))
+        m.variant = f"-{len(axes)}axes"
         return m
     return build
 
@@ -520,4 +520,4 @@ def cases(rounds, seed, only=None):
             config = configs[(turn + 3 * number) % len(configs)]
             options = draw.pick([SIZE, SIZE + COP2, SIZE + SMALL] if name == "chain" else OPTIONS)
             model = build(draw, dtype)
-            yield f"{name}-{dtype}-{turn}{model.note}", config, options, model
+            yield f"{name}{model.variant}-{dtype}-{turn}", config, options, model

@@ -34,7 +34,8 @@ struct AttributionReport {
     }
     let quantising = ProgressBar("quantising", quiet: quiet)
     let calibration = try Quantizer.calibrate(
-      model.graph, on: try pipeline.calibrationSequences(
+      model.graph,
+      on: try pipeline.calibrationSequences(
         model, text: plan.calibration, limit: ModelPipeline.calibrationTokens))
     let study = try QuantizationStudy(model.graph, recipe: recipe, calibration: calibration)
     quantising.finish()

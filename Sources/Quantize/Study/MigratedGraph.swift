@@ -10,6 +10,15 @@ extension Migration {
   func applied(to graph: Graph) throws(DiagnosticError) -> Graph {
     var result = graph
     let changed = Set(rotations.keys).union(rowFactors.keys).union(columnFactors.keys)
+    // An embedding keeps the table it shares with a layer whose weights change.
+    for (f, function) in result.functions.enumerated() {
+      for (index, operation) in function.operations.enumerated()
+      where operation.code == .embedding && operation.operands.count > 1 {
+        guard case .constant(let id) = operation.operands[1], changed.contains(id) else { continue }
+        let own = result.addConstant(graph[id])
+        result.functions[f].operations[index].operands[1] = .constant(own)
+      }
+    }
     for id in changed {
       let shape = graph[id].type.shape
       guard shape.rank == 2 else { continue }
