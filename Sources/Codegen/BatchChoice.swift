@@ -9,16 +9,30 @@ public enum BatchChoice: Sendable, Hashable {
   static let candidates = [4, 8, 16, 32, 64]
   /// How much longer a smaller batch, which takes less memory and a shorter stream, may take: a part of
   /// the shortest time.
-  static let tolerance = 0.1
+  static let tolerance = 0.15
 
   /// What a run costs, in NPU cycles.
-  struct Cost {
+  struct Cost: Equatable {
     /// Tokens of a batch.
     let tokens: Int
     /// Of a batch.
     let batch: Int
     /// Of one token.
     let decode: Int
+
+    /// A measured cost.
+    init(tokens: Int, batch: Int, decode: Int) {
+      self.tokens = tokens
+      self.batch = batch
+      self.decode = decode
+    }
+
+    /// What a batch of another size should cost: the weights' part stays, the rest grows with the tokens.
+    init(tokens: Int, between one: Cost, and two: Cost) {
+      let slope = Double(two.batch - one.batch) / Double(max(two.tokens - one.tokens, 1))
+      let batch = Double(one.batch) + slope * Double(tokens - one.tokens)
+      self.init(tokens: tokens, batch: max(Int(batch), 1), decode: one.decode)
+    }
 
     /// The fewest tokens for which a batch, whose other rows are wasted, is faster than single tokens.
     var from: Int { max(batch / max(decode, 1) + 1, 1) }

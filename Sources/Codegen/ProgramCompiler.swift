@@ -109,30 +109,37 @@ public struct ProgramCompiler {
     let packed = try packer.pack(
       try linearKeys(candidates[0].scheduled, graph), progress: progress)
 
-    var lowered: [Lowered] = []
-    var failure: DiagnosticError?
-    for candidate in candidates {
-      do throws(DiagnosticError) {
-        lowered.append(try lower(candidate, graph: graph, packed: packed, tiling: tiling))
-      } catch {
-        failure = failure ?? error
-      }
-    }
-    let first = lowered.first?.memories
-    lowered.removeAll { $0.memories != first }
-    var choice = lowered.first
-    if case .fastest(let promptTokens) = options.batch {
-      let tokens = BatchChoice.best(of: lowered.compactMap(\.cost), promptTokens: promptTokens)
-      choice = lowered.first { $0.cost?.tokens == tokens } ?? choice
-    }
-    guard let choice else {
-      throw failure ?? DiagnosticError("codegen.decode", "the graph has no function 'decode'")
+    let choice = try choice(of: candidates) { candidate throws(DiagnosticError) in
+      try lower(candidate, graph: graph, packed: packed, tiling: tiling)
     }
     let manifest = try self.manifest(graph: graph, facts: facts, of: choice, packed: packed)
     return Program(
       manifest: manifest, commands: ByteSource(choice.emitted.commands),
       steps: choice.emitted.words, weights: ByteSource(packed.content + choice.tables.content()),
       params: ByteSource(choice.params.content()), tokenizer: ByteSource(facts.tokenizer))
+  }
+
+  /// Lowers the candidate to compile for. Two small ones tell what others cost, so that large ones are
+  /// lowered only to be used.
+  private func choice(
+    of candidates: [Candidate], lower: (Candidate) throws(DiagnosticError) -> Lowered
+  ) throws(DiagnosticError) -> Lowered {
+    let first = try lower(candidates[0])
+    guard case .fastest(let promptTokens) = options.batch, candidates.count > 1,
+      let second = try? lower(candidates[1]), let one = first.cost, let two = second.cost
+    else { return first }
+    let costs = candidates.map {
+      BatchChoice.Cost(tokens: $0.scheduled[1].tokens, between: one, and: two)
+    }
+    let tokens = BatchChoice.best(of: costs, promptTokens: promptTokens)
+    // What is too long for a stream, or pushes a region into another memory, is not taken.
+    for candidate in candidates.dropFirst(2).reversed() {
+      guard let tokens, candidate.scheduled[1].tokens <= tokens,
+        let lowered = try? lower(candidate), lowered.memories == first.memories
+      else { continue }
+      return lowered
+    }
+    return two.tokens == tokens && second.memories == first.memories ? second : first
   }
 
   /// The sizes of batches to compile for, with arenas planned; never empty. None of them makes weights
