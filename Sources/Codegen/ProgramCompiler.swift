@@ -106,12 +106,20 @@ public struct ProgramCompiler {
     let tiling = LinearTiling(accelerator: accelerator)
     let keys = try linearKeys(scheduled, graph)
     let isInPlace = weightsFitOnChip(graph, arena: arena, state: state.bytes)
+    let raw = graph.constants.reduce(0) { $0 + $1.type.byteCount }
+    let system = memories(sizes: [
+      .arena: arena, .state: state.bytes, .weights: raw + raw / 8,
+      .staging: isInPlace ? 0 : 4 * options.sliceBytes, .params: Self.usualParams,
+    ])
+    var staging = isInPlace ? nil : self.staging(in: system)
+    // Slices that two streams share begin more often with a wait for a far memory.
+    let sliceBytes = options.sliceBytes * (staging?.isShared == true ? 2 : 1)
     let packer = WeightPacker(
       graph: graph, accelerator: accelerator, tiling: tiling,
-      sliceBytes: isInPlace ? Int.max : options.sliceBytes)
+      sliceBytes: isInPlace ? Int.max : sliceBytes, staging: staging)
     let packed = try packer.pack(keys, progress: progress)
+    staging?.stride = (packed.largestSlice + 15) / 16 * 16
 
-    let stagingStride = isInPlace ? nil : (packed.largestSlice + 15) / 16 * 16
     var params = ParamsBuilder(region: .params)
     // What the CPU reads a row of is kept apart from what the NPU reads again and again.
     var tables = ParamsBuilder(region: .weights, start: packed.content.count)
@@ -119,11 +127,11 @@ public struct ProgramCompiler {
     for entry in scheduled {
       try emit(
         entry, graph: graph, state: state, packed: packed, tiling: tiling,
-        stagingStride: stagingStride, params: &params, tables: &tables, into: &emitted)
+        staging: staging, system: system, params: &params, tables: &tables, into: &emitted)
     }
 
     let sizes: [Region: Int] = [
-      .weights: tables.bytes, .arena: arena, .staging: 2 * (stagingStride ?? 0),
+      .weights: tables.bytes, .arena: arena, .staging: 2 * (staging?.stride ?? 0),
       .state: state.bytes, .params: params.bytes,
     ]
     let memory = try MemoryPlan(sizes: sizes, target: target)
@@ -155,6 +163,29 @@ public struct ProgramCompiler {
     let sizes: [Region: Int] = [.arena: arena, .state: state, .weights: raw + raw / 8]
     let plan = try? MemoryPlan(sizes: sizes, target: target)
     return plan?.memories[.weights]?.kind.isOnChipRAM == true
+  }
+
+  /// Bytes of params to reckon with before they are known.
+  private static let usualParams = 32 << 10
+
+  /// The memories that regions of about these sizes will lie in. Where they do not fit, which the plan
+  /// of the finished program says, nil.
+  private func memories(sizes: [Region: Int]) -> MemorySystem? {
+    (try? MemoryPlan(sizes: sizes, target: target)).map {
+      MemorySystem($0.entries, accelerator: accelerator)
+    }
+  }
+
+  /// How slices are fetched from where the weights will lie.
+  private func staging(in system: MemorySystem?) -> WeightStaging {
+    var rates: StreamRates?
+    if let system {
+      let index = system.memory(ofRegion: Region.weights.rawValue)
+      if system.memories.indices.contains(index) {
+        rates = StreamRates(system.memories[index], accelerator: accelerator)
+      }
+    }
+    return WeightStaging(rates: rates, accelerator: accelerator)
   }
 
   /// What the runtime sets for each token.
@@ -189,7 +220,8 @@ public struct ProgramCompiler {
 
   private func emit(
     _ entry: Scheduled, graph: Graph, state: StateLayout, packed: WeightPacker.Result,
-    tiling: LinearTiling, stagingStride: Int?, params: inout ParamsBuilder,
+    tiling: LinearTiling, staging: WeightStaging?, system: MemorySystem?,
+    params: inout ParamsBuilder,
     tables: inout ParamsBuilder, into out: inout Emitted
   ) throws(DiagnosticError) {
     let firstWord = out.words.count
@@ -208,7 +240,8 @@ public struct ProgramCompiler {
         if isDecode { out.decodeKernels.append(kernel) }
         time += 1
       case .job(let group):
-        var emitter = JobEmitter(accelerator: accelerator, stagingStride: stagingStride)
+        var emitter = JobEmitter(
+          accelerator: accelerator, staging: staging, memories: system)
         for index in group {
           let operation = entry.function.operations[index]
           var commands: [JobCommand] = []
@@ -221,7 +254,7 @@ public struct ProgramCompiler {
             commands = try lowering.commands(
               operation, time: time, params: &params, tables: &tables)
           }
-          try emitter.emit(commands, for: operation.provenance.source)
+          emitter.add(commands, for: operation.provenance.source)
           time += 1
         }
         let name = "\(entry.function.name) \(out.jobs.count)"
@@ -297,7 +330,7 @@ public struct ProgramCompiler {
       + emitted.words.count * 4 + facts.tokenizer.count
     var estimate = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
     for job in emitted.decodeJobs { estimate.add(job) }
-    estimate.read(emitted.decodeBytes)
+    estimate.read(emitted.decodeBytes, isInPlace: (sizes[.staging] ?? 0) == 0)
     let context = graph.states.first?.type.shape[1] ?? 0
     let cpuCycles = emitted.decodeKernels.reduce(0) {
       $0 + CPUCost.cycles(of: $1, position: context / 2)
