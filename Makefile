@@ -85,6 +85,8 @@ oracle: unit-test $(VENV)/.ready
 
 bench: build $(VENV)/.ready
 	Tests/Benchmarks/figures.sh $(SWIFTLET) $(VENV)/bin/python
+	Tests/Benchmarks/decode.sh $(SWIFTLET) $(VENV)/bin/python full
+	$(VENV)/bin/python Tests/Benchmarks/softmax.py $(SWIFTLET)
 
 clean:
 	rm -rf .build .build-test $(VENV) out

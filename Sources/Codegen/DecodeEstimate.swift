@@ -6,7 +6,7 @@ import ProgramFormat
 struct DecodeEstimate {
   /// Cycles of all jobs, one after the other.
   private(set) var cycles = 0
-  /// Every encoded byte read once at its memory's rate.
+  /// Every encoded byte read once, as fast as its memory, the NPU's reads in flight and its decoders allow.
   private(set) var bound = 0
 
   private let accelerator: Accelerator
@@ -23,10 +23,13 @@ struct DecodeEstimate {
     cycles += JobTiming(events, accelerator: accelerator, memories: memories).total
   }
 
-  /// Adds encoded bytes to the bound.
-  mutating func read(_ bytes: Int) {
+  /// Adds encoded bytes to the bound, which convolutions read in place, or the DMA and they.
+  mutating func read(_ bytes: Int, isInPlace: Bool) {
     let index = memories.memory(ofRegion: Region.weights.rawValue)
     guard memories.memories.indices.contains(index) else { return }
-    bound += Int((Double(bytes) / memories.memories[index].bytesPerCycle).rounded(.up))
+    let rates = StreamRates(memories.memories[index], accelerator: accelerator)
+    let decoders = Double(8 * max(accelerator.weightDecoders, accelerator.cores, 1))
+    let rate = isInPlace ? min(rates.weights, decoders) : rates.together
+    bound += Int((Double(bytes) / max(rate, 1e-6)).rounded(.up))
   }
 }

@@ -42,7 +42,8 @@ struct MemoryPlan {
           speed: Manifest.MemorySpeed(
             read: place.readBandwidth.bytesPerCycle(at: target.npu.clock),
             write: place.writeBandwidth.bytesPerCycle(at: target.npu.clock),
-            readLatency: place.readLatency.count, writeLatency: place.writeLatency.count)))
+            readLatency: place.readLatency.count, writeLatency: place.writeLatency.count,
+            maximumReads: place.maximumReads, maximumWrites: place.maximumWrites)))
     }
     if !problems.isEmpty { throw DiagnosticError(problems) }
     self.used = used

@@ -103,14 +103,26 @@ public struct ProgramCompiler {
     }
     let candidates = try candidates(graph, decode: decode)
     let tiling = LinearTiling(accelerator: accelerator)
+    let keys = try linearKeys(candidates[0].scheduled, graph)
+    let isInPlace = candidates[0].isInPlace
+    let raw = graph.constants.reduce(0) { $0 + $1.type.byteCount }
+    let system = memories(sizes: [
+      .arena: candidates[0].arena, .state: candidates[0].state.bytes, .weights: raw + raw / 8,
+      .staging: isInPlace ? 0 : 4 * options.sliceBytes, .params: Self.usualParams,
+    ])
+    var staging = isInPlace ? nil : self.staging(in: system)
+    // Slices that two streams share begin more often with a wait for a far memory.
+    let sliceBytes = options.sliceBytes * (staging?.isShared == true ? 2 : 1)
     let packer = WeightPacker(
       graph: graph, accelerator: accelerator, tiling: tiling,
-      sliceBytes: candidates[0].isInPlace ? Int.max : options.sliceBytes)
-    let packed = try packer.pack(
-      try linearKeys(candidates[0].scheduled, graph), progress: progress)
+      sliceBytes: isInPlace ? Int.max : sliceBytes, staging: staging)
+    let packed = try packer.pack(keys, progress: progress)
+    staging?.stride = (packed.largestSlice + 15) / 16 * 16
+    let placed = staging
 
     let choice = try choice(of: candidates) { candidate throws(DiagnosticError) in
-      try lower(candidate, graph: graph, packed: packed, tiling: tiling)
+      try lower(
+        candidate, graph: graph, packed: packed, tiling: tiling, staging: placed, system: system)
     }
     let manifest = try self.manifest(graph: graph, facts: facts, of: choice, packed: packed)
     return Program(
@@ -210,29 +222,29 @@ public struct ProgramCompiler {
   }
 
   private func lower(
-    _ candidate: Candidate, graph: Graph, packed: WeightPacker.Result, tiling: LinearTiling
+    _ candidate: Candidate, graph: Graph, packed: WeightPacker.Result, tiling: LinearTiling,
+    staging: WeightStaging?, system: MemorySystem?
   ) throws(DiagnosticError) -> Lowered {
-    let stagingStride = candidate.isInPlace ? nil : (packed.largestSlice + 15) / 16 * 16
     var params = ParamsBuilder(region: .params)
     var tables = ParamsBuilder(region: .weights, start: packed.content.count)
     var emitted = Emitted()
     for entry in candidate.scheduled {
       try emit(
         entry, graph: graph, state: candidate.state, packed: packed, tiling: tiling,
-        stagingStride: stagingStride, params: &params, tables: &tables, into: &emitted)
+        staging: staging, system: system, params: &params, tables: &tables, into: &emitted)
     }
     if options.prefixTokens > 0 {
       try tables.reservePrefix(
         bytes: options.prefixTokens * candidate.state.cacheHeads * (params.cacheRowBytes ?? 0))
     }
     let sizes: [Region: Int] = [
-      .weights: tables.bytes, .arena: candidate.arena, .staging: 2 * (stagingStride ?? 0),
+      .weights: tables.bytes, .arena: candidate.arena, .staging: 2 * (staging?.stride ?? 0),
       .state: candidate.state.bytes, .params: params.bytes,
     ]
     let memory = try MemoryPlan(sizes: sizes, target: target)
     var decode = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
     decode.add(emitted.events[0])
-    decode.read(emitted.decodeBytes)
+    decode.read(emitted.decodeBytes, isInPlace: staging == nil)
     var cost: BatchChoice.Cost?
     if candidate.scheduled.count > 1 {
       var batch = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
@@ -263,6 +275,29 @@ public struct ProgramCompiler {
     let sizes: [Region: Int] = [.arena: arena, .state: state, .weights: raw + raw / 8]
     let plan = try? MemoryPlan(sizes: sizes, target: target)
     return plan?.memories[.weights]?.kind.isOnChipRAM == true
+  }
+
+  /// Bytes of params to reckon with before they are known.
+  private static let usualParams = 32 << 10
+
+  /// The memories that regions of about these sizes will lie in. Where they do not fit, which the plan
+  /// of the finished program says, nil.
+  private func memories(sizes: [Region: Int]) -> MemorySystem? {
+    (try? MemoryPlan(sizes: sizes, target: target)).map {
+      MemorySystem($0.entries, accelerator: accelerator)
+    }
+  }
+
+  /// How slices are fetched from where the weights will lie.
+  private func staging(in system: MemorySystem?) -> WeightStaging {
+    var rates: StreamRates?
+    if let system {
+      let index = system.memory(ofRegion: Region.weights.rawValue)
+      if system.memories.indices.contains(index) {
+        rates = StreamRates(system.memories[index], accelerator: accelerator)
+      }
+    }
+    return WeightStaging(rates: rates, accelerator: accelerator)
   }
 
   /// What the runtime sets for each token.
@@ -303,14 +338,15 @@ public struct ProgramCompiler {
 
   private func emit(
     _ entry: Scheduled, graph: Graph, state: StateLayout, packed: WeightPacker.Result,
-    tiling: LinearTiling, stagingStride: Int?, params: inout ParamsBuilder,
+    tiling: LinearTiling, staging: WeightStaging?, system: MemorySystem?,
+    params: inout ParamsBuilder,
     tables: inout ParamsBuilder, into out: inout Emitted
   ) throws(DiagnosticError) {
     let firstWord = out.words.count
     let isDecode = entry.function.name == "decode"
     let lowering = OperationLowering(
       graph: graph, function: entry.function, plan: entry.plan, state: state)
-    var emitter = JobEmitter(accelerator: accelerator, stagingStride: stagingStride)
+    var emitter = JobEmitter(accelerator: accelerator, staging: staging, memories: system)
     for (time, operation) in entry.function.operations.enumerated() {
       var commands: [JobCommand] = []
       if operation.code == .linear {
@@ -321,7 +357,7 @@ public struct ProgramCompiler {
       } else {
         commands = try lowering.commands(operation, time: time, params: &params, tables: &tables)
       }
-      try emitter.emit(commands, for: operation.provenance.source)
+      emitter.add(commands, for: operation.provenance.source)
     }
     let name = entry.function.name
     let words = try emitter.finish(for: name)

@@ -11,7 +11,8 @@ extension MemorySystem {
       return RegionTraits(
         region: pointer.rawValue, memory: entry.memory, readRate: entry.speed.read,
         writeRate: max(entry.speed.write, 1e-3), readLatency: entry.speed.readLatency,
-        writeLatency: entry.speed.writeLatency)
+        writeLatency: entry.speed.writeLatency, maximumReads: entry.speed.maximumReads,
+        maximumWrites: entry.speed.maximumWrites)
     }
     self.init(
       traits, streamRegion: Region.weights.rawValue,

@@ -123,13 +123,21 @@ public struct Manifest: Codable, Sendable, Equatable {
     /// Cycles.
     public var readLatency: Int
     public var writeLatency: Int
+    /// Transactions that may be unanswered at once; nil where the target does not say.
+    public var maximumReads: Int?
+    public var maximumWrites: Int?
 
     /// A speed.
-    public init(read: Double, write: Double, readLatency: Int, writeLatency: Int) {
+    public init(
+      read: Double, write: Double, readLatency: Int, writeLatency: Int, maximumReads: Int? = nil,
+      maximumWrites: Int? = nil
+    ) {
       self.read = read
       self.write = write
       self.readLatency = readLatency
       self.writeLatency = writeLatency
+      self.maximumReads = maximumReads
+      self.maximumWrites = maximumWrites
     }
   }
 

@@ -98,6 +98,8 @@ public enum PackageReader {
           $0.speed.read.isFinite && $0.speed.read > 0 && $0.speed.write.isFinite
             && $0.speed.write >= 0 && (0...1 << 20).contains($0.speed.readLatency)
             && (0...1 << 20).contains($0.speed.writeLatency)
+            && (1...4096).contains($0.speed.maximumReads ?? 1)
+            && (1...4096).contains($0.speed.maximumWrites ?? 1)
         }, "region \(region.name) has an impossible speed")
     }
     require(

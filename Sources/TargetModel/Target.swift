@@ -55,6 +55,9 @@ public struct Target: Sendable, Hashable {
     public var readLatency: Cycles
     /// Cycles of the NPU's clock until a write is taken.
     public var writeLatency: Cycles
+    /// Reads and writes it may have unanswered at once; nil where nobody says.
+    public var maximumReads: Int?
+    public var maximumWrites: Int?
     /// Bytes of one burst.
     public var burst: Bytes
     /// The NPU's AXI port that reaches it, 0 or 1.

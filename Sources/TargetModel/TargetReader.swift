@@ -214,7 +214,7 @@ struct TargetReader {
         node, "memory \(name)",
         required: [
           "kind", "base", "size", "read", "write", "read_latency", "write_latency", "burst", "port",
-        ], optional: ["byte_energy"])
+        ], optional: ["byte_energy", "max_reads", "max_writes"])
     else { return nil }
     let kindText = text(found["kind"], "\(name): kind")
     let kind = kindText.flatMap(Target.Kind.init(rawValue:))
@@ -238,6 +238,14 @@ struct TargetReader {
       { (8...4096).contains($0.count) && $0.count & ($0.count - 1) == 0 },
       "a power of two from 8 to 4096 bytes")
     let byteEnergy = energy(found["byte_energy"], "\(name): byte_energy", suffix: "/B")
+    func outstanding(_ key: String) -> Int? {
+      quantity(
+        found[key], "\(name): \(key)", "a number of transactions",
+        { Quantity.integer($0).flatMap { Int(exactly: $0) } }, { (1...4096).contains($0) },
+        "1 to 4096")
+    }
+    let maximumReads = outstanding("max_reads")
+    let maximumWrites = outstanding("max_writes")
     let portText = text(found["port"], "\(name): port")
     let port = portText.flatMap { ["axi0": 0, "axi1": 1][$0] }
     if let portText, port == nil {
@@ -258,7 +266,8 @@ struct TargetReader {
     }
     return Target.Memory(
       name: name, kind: kind, base: base, size: size, readBandwidth: read, writeBandwidth: write,
-      readLatency: readLatency, writeLatency: writeLatency, burst: burst, port: port,
+      readLatency: readLatency, writeLatency: writeLatency, maximumReads: maximumReads,
+      maximumWrites: maximumWrites, burst: burst, port: port,
       byteEnergy: byteEnergy ?? .assumedByte(kind))
   }
 

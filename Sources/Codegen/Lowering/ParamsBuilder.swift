@@ -12,6 +12,7 @@ struct ParamsBuilder {
   private var offsets: [ConstantID: Int] = [:]
   private var scalars: [Int32: Int] = [:]
   private var tables: [[UInt32]: Int] = [:]
+  private var ones: (offset: Int, count: Int)?
   private(set) var pieces: [(offset: Int, bytes: ByteSource)] = []
   /// The end of the last one, counted from the region's first byte.
   private(set) var bytes: Int
@@ -94,6 +95,17 @@ struct ParamsBuilder {
     let offset = try append(ByteSource(bytes), "\(value)")
     scalars[value] = offset
     return NPUTensor(.params, offset, .int32, 1, 1, 1)
+  }
+
+  /// That many ones, what repeats another operand when they are multiplied.
+  mutating func ones(_ count: Int) throws(DiagnosticError) -> NPUTensor {
+    if let known = ones, known.count >= count {
+      return NPUTensor(.params, known.offset, .int16, 1, 1, count)
+    }
+    let bytes = (0..<2 * count).map { UInt8($0 % 2 == 0 ? 1 : 0) }
+    let offset = try append(ByteSource(bytes), "ones")
+    ones = (offset, count)
+    return NPUTensor(.params, offset, .int16, 1, 1, count)
   }
 
   /// A look-up table of 512 words.

@@ -19,12 +19,20 @@ struct AttentionScratch {
     return (1...max(kvHeads, 1)).last { kvHeads % $0 == 0 && $0 * one <= Self.passBytes } ?? 1
   }
 
-  /// Widened cache rows and products of a pass; scores twice; nine numbers for each head.
+  /// How often a query stands beside itself, so that products with short keys fill whole bricks of 16
+  /// channels: a map of few channels takes as long as one of many.
+  var repeats: Int {
+    guard headDim < 16 else { return 1 }
+    return [8, 4, 2].first { context % $0 == 0 && headDim * $0 <= 64 } ?? 1
+  }
+
+  /// Widened cache rows and products of a pass; scores twice; nine numbers for each head; queries.
   var bytes: Int {
     func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
     let pass = together * context * headDim
     return 2 * padded(pass * 2) + padded(heads * context * 4)
       + padded(heads * context * 2) + padded(heads * headDim * 2) + 9 * padded(heads * 4)
+      + padded(heads * repeats * headDim * 2)
   }
 }
 
@@ -69,12 +77,23 @@ extension OperationLowering {
       map.viewed(
         together, width, depth, strideY: group * row, from: (first * group + member) * row)
     }
+    let repeats = layout.repeats
+    let width = repeats * headDim
+    var queries = q
+    if repeats > 1 {
+      queries = body.map(.int16, heads, repeats, headDim)
+      body.elementwise(
+        .mul, try params.ones(heads * width).viewed(heads, repeats, headDim),
+        .tensor(q.viewed(heads, 1, headDim)), queries)
+    }
+    /// Several positions beside each other.
+    func flat(_ map: NPUTensor) -> NPUTensor { map.viewed(together, context / repeats, width) }
     for first in stride(from: 0, to: kvHeads, by: together) {
       widen(keys, first)
       for member in 0..<group {
         body.elementwise(
-          .mul, widened, .tensor(ofGroup(q, first, member, 1, headDim, headDim)), products,
-          shift: 7)
+          .mul, flat(widened), .tensor(ofGroup(queries, first, member, 1, width, width)),
+          flat(products), shift: 7)
         body.pool(
           .channelSum, products, ofGroup(scores, first, member, context, 1, context),
           multiplier: UInt32(try reader.attribute("score_multiplier")),

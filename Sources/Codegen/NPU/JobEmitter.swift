@@ -36,18 +36,32 @@ struct JobLinear {
 /// computed. Per slice `i`: wait until the convolution that last read staging buffer `i mod 2` has
 /// finished (all but the newest kernel: `KERNEL_WAIT 1`), start the DMA, wait for it,
 /// issue the convolution. The wait for the DMA holds the parser, not the kernel before, so transfer and
-/// computation overlap. How far neighbouring kernels overlap is worked out from the bytes they touch.
+/// computation overlap. With more than one transfer in the queue (U85) the DMA starts as soon as a
+/// buffer is free, layers ahead if need be, and some slices may be read in place meanwhile
+/// (``WeightStaging``). How far neighbouring kernels overlap is worked out from the bytes they touch.
 struct JobEmitter {
   private let accelerator: Accelerator
-  /// The size of one staging buffer; nil when weights are read in place.
-  private let stagingStride: Int?
+  /// How weights are fetched; nil when all are read in place.
+  private let staging: WeightStaging?
+  private var plan = StagingPlan()
+  private var pending: [(command: JobCommand, name: String)] = []
+  /// For each command, the table that may be loaded once those before it no longer use theirs.
+  private var upcoming: [NPUTensor?] = []
+  /// A table on its way, and its transfer.
+  private var loading: (place: NPUTensor, transfer: Int)?
+  /// The number of the kernel that last used a table.
+  private var tableUser: Int?
+  /// Transfers so far.
+  private var transferCount = 0
+  /// Where blocks are tried out; nil leaves them as large as they may be.
+  private let memories: MemorySystem?
   private var writer: RegisterWriter
   private var recent: [Issued] = []
   private var slices = 0
   /// Words that the events account for.
   private var counted = 0
   private var table: NPUTensor?
-  private var blocks: [NPUKernel.Shape: BlockChoice] = [:]
+  private var blocks: [NPUKernel.Shape: KernelBlock] = [:]
 
   /// The same job as the timing model sees it.
   private(set) var events: [IssueEvent] = []
@@ -66,23 +80,26 @@ struct JobEmitter {
   }
 
   /// An emitter of one job.
-  init(accelerator: Accelerator, stagingStride: Int?) {
+  init(accelerator: Accelerator, staging: WeightStaging?, memories: MemorySystem?) {
     self.accelerator = accelerator
-    self.stagingStride = stagingStride
+    self.staging = staging
+    self.memories = memories
     writer = RegisterWriter(accelerator: accelerator)
   }
 
-  /// Emits the commands of `name`.
-  ///
-  /// Throws `DiagnosticError` when a value fits no register or an operation no block.
-  mutating func emit(_ commands: [JobCommand], for name: String) throws(DiagnosticError) {
+  /// Adds the commands of `name`.
+  mutating func add(_ commands: [JobCommand], for name: String) {
+    for command in commands { pending.append((command, name)) }
+  }
+
+  private mutating func emit(_ index: Int) throws(DiagnosticError) {
+    let (command, name) = pending[index]
     do {
-      for command in commands {
-        switch command {
-        case .linear(let linear): try emit(linear)
-        case .kernel(let kernel): try emit(kernel, name)
-        case .table(let place): try load(place)
-        }
+      if let place = upcoming[index] { try preload(place) }
+      switch command {
+      case .linear(let linear): try emit(linear)
+      case .kernel(let kernel): try emit(kernel, name)
+      case .table(let place): try load(place)
       }
     } catch let error as DiagnosticError {
       throw error
@@ -91,8 +108,16 @@ struct JobEmitter {
     }
   }
 
-  /// Ends the job and returns its words. Throws `DiagnosticError` when there are too many.
+  /// Writes the job and returns its words.
+  ///
+  /// Throws `DiagnosticError` when a value fits no register, an operation no block, or there are too
+  /// many words.
   mutating func finish(for name: String) throws(DiagnosticError) -> [UInt32] {
+    if let staging, staging.looksAhead {
+      plan = StagingPlan(pending.map(\.command))
+    }
+    findTables()
+    for index in pending.indices { try emit(index) }
     do {
       let words = try writer.builder.finish()
       events.append(.commands(words: words.count - counted))
@@ -116,9 +141,11 @@ struct JobEmitter {
     note(.kernelWait(outstanding))
   }
 
-  private mutating func dmaWait() throws {
-    try writer.builder.opDMAWait(0)
-    note(.transferWait(0))
+  /// Waits for the transfer with that number.
+  private mutating func dmaWait(for number: Int) throws {
+    let later = min(transferCount - 1 - number, accelerator.product.outstanding.transfers - 1)
+    try writer.builder.opDMAWait(later)
+    note(.transferWait(later))
   }
 
   /// How many blocks before `next` may be unfinished when it starts, given all that is in flight.
@@ -144,6 +171,15 @@ struct JobEmitter {
     return value
   }
 
+  /// Whether an operand that a kernel repeats comes from the kernel before: which of its blocks are read
+  /// first cannot be told.
+  private func repeatsNewest(_ kernel: NPUKernel) -> Bool {
+    guard case .tensor(let second)? = kernel.second, second.shape != kernel.ofm.shape,
+      let output = recent.last?.footprint.output
+    else { return false }
+    return second.place.overlaps(output)
+  }
+
   private mutating func issued(_ footprint: KernelFootprint, _ name: String) {
     recent.append(Issued(footprint: footprint))
     if recent.count > accelerator.product.outstanding.blockDependency + 1 { recent.removeFirst() }
@@ -155,14 +191,55 @@ struct JobEmitter {
 
   // MARK: Tables
 
+  /// Puts a table where look-ups read it, unless it is there or on its way.
   private mutating func load(_ place: NPUTensor) throws {
+    if let loading, loading.place == place {
+      try dmaWait(for: loading.transfer)
+      self.loading = nil
+      table = place
+      return
+    }
     guard table != place else { return }
     if !recent.isEmpty { try kernelWait(0) }
+    try startLoad(place)
+    try dmaWait(for: transferCount - 1)
+    table = place
+  }
+
+  /// Finds the commands between the last use of one table and the first of the next.
+  private mutating func findTables() {
+    upcoming = Array(repeating: nil, count: pending.count)
+    // Without room of its own a table would fall on other kernels' buffers.
+    if let shared = accelerator.sharedRAM, shared.reservedTableBanks == 0 { return }
+    var place: NPUTensor?
+    for index in pending.indices.reversed() {
+      switch pending[index].command {
+      case .table(let next): place = next
+      case .kernel(let kernel): if kernel.usesTable { place = nil }
+      case .linear: break
+      }
+      upcoming[index] = place
+    }
+  }
+
+  /// Starts to load a table while kernels run that use none.
+  private mutating func preload(_ place: NPUTensor) throws {
+    guard table != place, loading == nil else { return }
+    if let tableUser {
+      // The newest kernel would have to be waited for.
+      guard tableUser < newest else { return }
+      try kernelWait(1)
+    }
+    try startLoad(place)
+    loading = (place, transferCount - 1)
+    table = nil
+  }
+
+  private mutating func startLoad(_ place: NPUTensor) throws {
     try writer.loadTable(place, bytes: Self.tableBytes)
     note(
       .transfer(bytes: Self.tableBytes, source: place.base.rawValue, destination: nil))
-    try dmaWait()
-    table = place
+    transferCount += 1
   }
 
   /// Bytes of a 16-bit table.
@@ -171,6 +248,7 @@ struct JobEmitter {
   // MARK: Kernels
 
   private mutating func emit(_ kernel: NPUKernel, _ name: String) throws {
+    try lookAhead()
     let operation = kernel.operation
     let choice = try block(for: kernel)
     let footprint = KernelFootprint(
@@ -180,7 +258,7 @@ struct JobEmitter {
       inputs: kernel.inputs.map(\.place), output: kernel.ofm.place)
     // A U85 reads a swapped kernel's repeated operand first, whose blocks say nothing of the other's.
     let isReversed = kernel.isSwapped && writer.isU85
-    let dependency = isReversed ? 0 : dependency(of: footprint)
+    let dependency = isReversed || repeatsNewest(kernel) ? 0 : dependency(of: footprint)
     try writer.issue(kernel, block: choice, dependency: dependency)
     var description = KernelDescription(
       kernel, block: choice.block, microblock: choice.microblock)
@@ -191,20 +269,64 @@ struct JobEmitter {
     description.blockDependency = dependency
     note(.kernel(description))
     issued(footprint, name)
+    if kernel.usesTable { tableUser = newest }
   }
 
-  private mutating func block(for kernel: NPUKernel) throws -> BlockChoice {
+  private mutating func block(for kernel: NPUKernel) throws -> KernelBlock {
     let key = NPUKernel.Shape(kernel)
     if let known = blocks[key] { return known }
     guard let choice = choose(kernel.operation) else {
       throw DiagnosticError("codegen.block", "\(key) has no legal block")
     }
-    blocks[key] = choice
-    return choice
+    let finer = refine(choice, for: kernel)
+    blocks[key] = finer
+    return finer
+  }
+
+  /// Blocks enough that reading, computing and writing go on side by side.
+  private static let enoughBlocks = 8
+
+  /// The fastest of a block and its halves and quarters. One block as large as the map leaves each unit
+  /// idle while the others work.
+  private func refine(_ choice: KernelBlock, for kernel: NPUKernel) -> KernelBlock {
+    let (operation, whole) = (kernel.operation, choice.block)
+    let ofm = operation.ofm
+    func across(_ size: Int, _ step: Int) -> Int { (size + step - 1) / max(step, 1) }
+    let count =
+      across(ofm.height, whole.height) * across(ofm.width, whole.width)
+      * across(ofm.depth, whole.depth)
+    guard let memories, count < Self.enoughBlocks else { return choice }
+    /// A part of an extent, in whole micro-blocks.
+    func part(_ extent: Int, _ divisor: Int, _ unit: Int) -> Int {
+      max(across(across(extent, divisor), unit) * unit, unit)
+    }
+    var tried = Set([whole])
+    var best = (block: whole, cycles: cycles(of: kernel, choice, memories))
+    for (down, right) in [(1, 2), (2, 1), (1, 4), (2, 2), (4, 1), (1, 8), (4, 2), (8, 1)] {
+      let block = BlockShape(
+        part(min(whole.height, ofm.height), down, choice.microblock.height),
+        part(min(whole.width, ofm.width), right, choice.microblock.width), whole.depth)
+      guard tried.insert(block).inserted,
+        writer.rules.isLegal(operation, block: block, microblock: choice.microblock)
+      else { continue }
+      let finer = KernelBlock(block: block, microblock: choice.microblock)
+      let cycles = cycles(of: kernel, finer, memories)
+      if cycles < best.cycles { best = (block, cycles) }
+    }
+    return KernelBlock(block: best.block, microblock: choice.microblock)
+  }
+
+  /// Cycles of a kernel alone in a job.
+  private func cycles(
+    of kernel: NPUKernel, _ choice: KernelBlock, _ memories: MemorySystem
+  ) -> Int {
+    let description = KernelDescription(
+      kernel, block: choice.block, microblock: choice.microblock)
+    return JobTiming([.kernel(description)], accelerator: accelerator, memories: memories).total
   }
 
   /// The cheapest block of the micro-block that pads the result least: what it pads is computed too.
-  private func choose(_ operation: KernelOperation) -> BlockChoice? {
+  private func choose(_ operation: KernelOperation) -> KernelBlock? {
     func padded(_ unit: BlockShape) -> Int {
       func up(_ size: Int, _ step: Int) -> Int { (size + step - 1) / max(step, 1) * step }
       return up(operation.ofm.height, unit.height) * up(operation.ofm.width, unit.width)
@@ -215,7 +337,9 @@ struct JobEmitter {
       (padded($0.element), $0.offset) < (padded($1.element), $1.offset)
     }
     for (_, unit) in units {
-      if let choice = writer.rules.choose(operation, microblock: unit) { return choice }
+      if let choice = writer.rules.choose(operation, microblock: unit) {
+        return KernelBlock(block: choice.block, microblock: choice.microblock)
+      }
     }
     return nil
   }
@@ -246,6 +370,7 @@ struct JobEmitter {
       description.weightRegion = region.rawValue
       description.scaleBytes = slice.scaleBytes
       description.scaleRegion = region.rawValue
+      description.isFastFormat = slice.isFast
       description.usesWideAccumulators = linear.isWide
       description.bufferLayout = writer.bufferLayout(of: operation, block: block)
       description.blockDependency = dependency
@@ -257,20 +382,71 @@ struct JobEmitter {
   /// Where a slice's streams are when its convolution starts: in place, or in a staging buffer after a
   /// transfer.
   private mutating func fetch(_ slice: PackedSlice) throws -> (region: Region, offset: Int) {
-    guard let stagingStride else { return (.weights, slice.offset) }
-    let staging = slices % 2 * stagingStride
+    guard let staging else { return (.weights, slice.offset) }
+    if staging.looksAhead {
+      guard slice.isStaged else {
+        try lookAhead()
+        return (.weights, slice.offset)
+      }
+      let number = plan.used
+      if plan.started <= number {
+        // Its buffer is still read, by the newest kernel at worst.
+        if !recent.isEmpty { try kernelWait(plan.readers[number % 2] == newest ? 0 : 1) }
+        try startTransfer()
+      }
+      try lookAhead()
+      try dmaWait(for: plan.transfers[number])
+      plan.readers[number % 2] = provenance.count
+      plan.used += 1
+      return (.staging, number % 2 * staging.stride)
+    }
+    let place = slices % 2 * staging.stride
     slices += 1
     if !recent.isEmpty { try kernelWait(1) }
+    try transfer(slice, to: place)
+    try dmaWait(for: transferCount - 1)
+    return (.staging, place)
+  }
+
+  /// The number of the kernel issued last.
+  private var newest: Int { provenance.count - 1 }
+
+  /// Starts the transfers whose buffers no kernel reads any more but for those before the newest.
+  private mutating func lookAhead() throws {
+    while plan.started < plan.slices.count, plan.started < plan.used + 2 {
+      if let reader = plan.readers[plan.started % 2] {
+        guard reader < newest else { return }
+        try kernelWait(1)
+      }
+      try startTransfer()
+    }
+  }
+
+  /// Starts the next transfer of the plan.
+  private mutating func startTransfer() throws {
+    let number = plan.started
+    try transfer(plan.slices[number], to: number % 2 * (staging?.stride ?? 0))
+    plan.transfers.append(transferCount - 1)
+    plan.started += 1
+  }
+
+  /// Queues the copy of a slice into the staging region.
+  private mutating func transfer(_ slice: PackedSlice, to place: Int) throws {
     try writer.builder.transfer(
       from: Region.weights.rawValue, offset: slice.offset, to: Region.staging.rawValue,
-      offset: staging, length: slice.bytes)
+      offset: place, length: slice.bytes)
     note(
       .transfer(
         bytes: slice.bytes, source: Region.weights.rawValue,
         destination: Region.staging.rawValue))
-    try dmaWait()
-    return (.staging, staging)
+    transferCount += 1
   }
+}
+
+/// The OFM block of a kernel and the micro-block it consists of.
+struct KernelBlock: Hashable {
+  let block: BlockShape
+  let microblock: BlockShape
 }
 
 extension NPUKernel {

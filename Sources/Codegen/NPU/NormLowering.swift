@@ -53,8 +53,7 @@ extension OperationLowering {
     }
     // Its inverse root: a mantissa from the table and half the exponent.
     body.elementwise(.clz, squares, nil, zeros)
-    body.elementwise(.sub, zeros, try scalar(2), zeros)
-    body.elementwise(.shr, zeros, try scalar(1), f)
+    body.elementwise(.sub, zeros, try scalar(2), f, shift: 1)
     body.elementwise(.shl, squares, .tensor(f), normal)
     body.elementwise(.shl, normal, .tensor(f), normal)
     body.table(try params.table(FixedTables.inverseRoots))

@@ -15,6 +15,10 @@ struct PackedSlice: Sendable, Equatable {
   let scaleBytes: Int
   /// Bytes of the weight streams, multiples of 16: one for each decoder that shares the work.
   let streamBytes: [Int]
+  /// Whether the DMA fetches it where weights do not live in fast memory; else it is read in place.
+  let isStaged: Bool
+  /// Whether it has the fixed-width format of the U85's fast decoder.
+  let isFast: Bool
 
   /// All bytes of the weight streams.
   var weightBytes: Int { streamBytes.reduce(0, +) }

@@ -6,7 +6,7 @@ extension RegisterWriter {
   /// Everything of an operation but its start.
   ///
   /// There is no register for the order of operands: those that stand the other way round change places.
-  mutating func writeU85(_ kernel: NPUKernel, block: BlockChoice) throws {
+  mutating func writeU85(_ kernel: NPUKernel, block: KernelBlock) throws {
     let operation = kernel.operation
     if kernel.isSwapped, case .tensor(let first)? = kernel.second {
       try setIFM(first, depth: first.shape.depth)
@@ -41,8 +41,8 @@ extension RegisterWriter {
   }
 
   /// What a convolution needs after maps, streams and block.
-  mutating func finishU85(_ linear: JobLinear) throws {
-    try builder.setWeightFormat(weightFormat: .swd, weightSparsity: .none)
+  mutating func finishU85(_ linear: JobLinear, _ slice: PackedSlice) throws {
+    try builder.setWeightFormat(weightFormat: slice.isFast ? .fwd : .swd, weightSparsity: .none)
     try setActivationU85(linear.output, minimum: nil, usesTable: false)
     // Multipliers and shifts are per channel, their rounding is not.
     try builder.setOFMScale(shift: 0, scale: 1, dblRnd: 0, roundMode: .natural)

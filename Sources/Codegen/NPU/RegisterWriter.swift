@@ -23,7 +23,7 @@ struct RegisterWriter {
   // MARK: Operations
 
   /// Issues an operation that is no convolution, in blocks of `block`, after `dependency` (BLOCKDEP).
-  mutating func issue(_ kernel: NPUKernel, block: BlockChoice, dependency: Int) throws {
+  mutating func issue(_ kernel: NPUKernel, block: KernelBlock, dependency: Int) throws {
     if isU85 {
       try writeU85(kernel, block: block)
     } else {
@@ -53,7 +53,7 @@ struct RegisterWriter {
     try setWeights(slice, at: offset + slice.scaleBytes)
     try setBlock(linear.block.shape)
     if isU85 {
-      try finishU85(linear)
+      try finishU85(linear, slice)
     } else {
       try finishU55(linear)
     }

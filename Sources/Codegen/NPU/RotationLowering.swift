@@ -12,8 +12,8 @@ struct RotationScratch {
 }
 
 extension OperationLowering {
-  /// `rope` (`Docs/Numerics.md`): products with the cosines and sines of the positions, their sum and
-  /// difference. The table's row comes through a base pointer of its own.
+  /// `rope` (`Docs/Numerics.md`): products with the cosines and sines of the positions, their difference
+  /// and sum, scaled. The table's row comes through a base pointer of its own.
   func lowerRotation(
     _ reader: OperandReader, _ params: inout ParamsBuilder, _ body: inout KernelSequence
   ) throws(DiagnosticError) {
@@ -34,15 +34,23 @@ extension OperationLowering {
     func angle(_ index: Int) -> NPUKernel.Second {
       .tensor(angles.viewed(rows, 1, half, strideY: pitch, strideX: pitch, from: index * half))
     }
-    body.elementwise(.mul, part(x, 0), angle(0), part(straight, 0))
-    body.elementwise(.mul, part(x, 1), angle(1), part(crossed, 0))
-    body.elementwise(.mul, part(x, 0), angle(1), part(straight, 1))
-    body.elementwise(.mul, part(x, 1), angle(0), part(crossed, 1))
+    if rows == 1 {
+      // Both halves of all heads at once: halves × heads × half the channels.
+      func halves(_ map: NPUTensor) -> NPUTensor {
+        map.viewed(2, width / headDim, half, strideY: half, strideX: headDim)
+      }
+      body.elementwise(.mul, halves(x), angle(0), halves(straight))
+      body.elementwise(.mul, halves(x), angle(1), halves(crossed))
+    } else {
+      for index in 0..<2 {
+        body.elementwise(.mul, part(x, index), angle(0), part(straight, index))
+        body.elementwise(.mul, part(x, index), angle(1), part(crossed, index))
+      }
+    }
     body.elementwise(
-      .sub, part(straight, 0), .tensor(part(crossed, 0)), part(straight, 0))
+      .sub, part(straight, 0), .tensor(part(crossed, 1)), part(out, 0), shift: 14)
     body.elementwise(
-      .add, part(straight, 1), .tensor(part(crossed, 1)), part(straight, 1))
-    body.elementwise(.shr, straight, .tensor(try params.scalar(14)), out)
+      .add, part(straight, 1), .tensor(part(crossed, 0)), part(out, 1), shift: 14)
   }
 
   /// `kv_write` (`Docs/Numerics.md`): centred, scaled and stored in each head's row of the position.
@@ -56,14 +64,23 @@ extension OperationLowering {
     let headDim = width / heads
     try params.noteCacheRow(bytes: pitch)
     cache.base = .cacheRow
-    let centred = body.map(.int32, heads, rows, headDim)
     func perHead(_ map: NPUTensor) -> NPUKernel.Second { .tensor(map.viewed(heads, 1, headDim)) }
+    let source = x.viewed(heads, rows, headDim, strideY: headDim, strideX: width)
+    let place = cache.viewed(heads, rows, headDim, strideY: context * pitch, strideX: pitch)
+    let shift = try reader.attribute("shift")
+    let offsets = perHead(try reader.constant(3, &params))
+    let multipliers = graph[try reader.constantID(4)].data?.integers(Int32.self, count: width)
+    if let multiplier = multipliers?.first, multiplier >= 0,
+      multipliers?.allSatisfy({ $0 == multiplier }) == true
+    {
+      // One scale for all channels is the difference's own.
+      body.elementwise(
+        .sub, source, offsets, place, multiplier: UInt32(multiplier), shift: shift, minimum: -127)
+      return
+    }
+    let centred = body.map(.int32, heads, rows, headDim)
+    body.elementwise(.sub, source, offsets, centred)
     body.elementwise(
-      .sub, x.viewed(heads, rows, headDim, strideY: headDim, strideX: width),
-      perHead(try reader.constant(3, &params)), centred)
-    body.elementwise(
-      .mul, centred, perHead(try reader.constant(4, &params)),
-      cache.viewed(heads, rows, headDim, strideY: context * pitch, strideX: pitch),
-      shift: try reader.attribute("shift"), minimum: -127)
+      .mul, centred, perHead(try reader.constant(4, &params)), place, shift: shift, minimum: -127)
   }
 }

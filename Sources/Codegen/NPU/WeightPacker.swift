@@ -12,12 +12,14 @@ struct WeightPacker {
   let tiling: LinearTiling
   /// Raw weights of a depth slice to aim at, in bytes.
   let sliceBytes: Int
+  /// How slices are fetched.
+  let staging: WeightStaging?
 
   /// The packed layers by key, and the region's content.
   struct Result {
     var layers: [LinearKey: PackedLinear] = [:]
     var content: [UInt8] = []
-    /// The largest slice.
+    /// The largest slice that the DMA fetches.
     var largestSlice = 0
     /// Bytes of weight streams alone.
     var streamBytes = 0
@@ -30,6 +32,8 @@ struct WeightPacker {
     let layer: Int
     let firstChannel: Int
     let channels: Int
+    let isStaged: Bool
+    let isFast: Bool
   }
 
   /// Packs the layers in the given order, slices encoded on all cores.
@@ -42,6 +46,9 @@ struct WeightPacker {
     var layers: [PackedLinear] = []
     var records: [[ScaleRecord]] = []
     var tasks: [Task] = []
+    // Raw bytes that the DMA fetches, and that it does not.
+    var (staged, inPlace) = (0, 0)
+    let share = staging?.stagedShare ?? 256
     for key in keys {
       let constant = graph[key.weight]
       guard constant.type.shape.rank == 2, let data = constant.data,
@@ -57,8 +64,14 @@ struct WeightPacker {
         inputs: inputs, outputs: outputs, blockDepth: depth,
         unit: max(16, tiling.microblock(bits: key.inputBits).depth), targetBytes: sliceBytes)
       for first in stride(from: 0, to: outputs, by: channels) {
+        let count = min(channels, outputs - first)
+        // What is behind its share gets the next.
+        let isStaged = staged * (256 - share) <= inPlace * share
+        if isStaged { staged += count * inputs } else { inPlace += count * inputs }
         tasks.append(
-          Task(layer: layers.count, firstChannel: first, channels: min(channels, outputs - first)))
+          Task(
+            layer: layers.count, firstChannel: first, channels: count, isStaged: isStaged,
+            isFast: isStaged && share < 256))
       }
       layers.append(
         PackedLinear(key: key, inputs: inputs, outputs: outputs, blockDepth: depth, slices: []))
@@ -80,11 +93,12 @@ struct WeightPacker {
           contentsOf: repeatElement(0, count: (16 - result.content.count % 16) % 16))
         let slice = PackedSlice(
           firstChannel: task.firstChannel, channels: task.channels, offset: result.content.count,
-          scaleBytes: encoded.scales.count, streamBytes: encoded.streams.map(\.count))
+          scaleBytes: encoded.scales.count, streamBytes: encoded.streams.map(\.count),
+          isStaged: task.isStaged, isFast: task.isFast)
         layers[task.layer].slices.append(slice)
         result.content.append(contentsOf: encoded.scales)
         for stream in encoded.streams { result.content.append(contentsOf: stream) }
-        result.largestSlice = max(result.largestSlice, slice.bytes)
+        if slice.isStaged { result.largestSlice = max(result.largestSlice, slice.bytes) }
         result.streamBytes += slice.weightBytes
         result.weightCount += task.channels * layers[task.layer].inputs
       }
@@ -124,7 +138,7 @@ struct WeightPacker {
           let start = task.firstChannel * layer.inputs
           return encode(
             UnsafeBufferPointer(rebasing: rows[start..<start + task.channels * layer.inputs]),
-            of: layer, channels: task.channels)
+            of: layer, channels: task.channels, isFast: task.isFast)
         }
         guard let streams else { return }
         let channels = task.firstChannel..<task.firstChannel + task.channels
@@ -138,7 +152,7 @@ struct WeightPacker {
 
   /// The weight streams of `channels` rows.
   private func encode(
-    _ weights: UnsafeBufferPointer<Int8>, of layer: PackedLinear, channels: Int
+    _ weights: UnsafeBufferPointer<Int8>, of layer: PackedLinear, channels: Int, isFast: Bool
   ) -> [[UInt8]]? {
     let bits = layer.key.inputBits
     guard accelerator.product == .u85 else {
@@ -152,6 +166,7 @@ struct WeightPacker {
       ofmUblockDepth: tiling.microblock(bits: bits).depth, ifmBits: bits)
     geometry.cores = accelerator.weightDecoders
     geometry.macs = accelerator.macs
+    if isFast { geometry.format = .fast }
     return try? (0..<geometry.streamCount).map {
       try WeightStream.encode(weights, geometry: geometry, stream: $0, effort: .quick)
     }

@@ -10,11 +10,14 @@ public struct RegionTraits: Sendable, Hashable {
   /// Cycles to the first data, and until a write is taken.
   public var readLatency: Int
   public var writeLatency: Int
+  /// Transactions that may be unanswered at once; nil where the target does not say.
+  public var maximumReads: Int?
+  public var maximumWrites: Int?
 
   /// Traits.
   public init(
     region: Int, memory: String, readRate: Double, writeRate: Double, readLatency: Int,
-    writeLatency: Int
+    writeLatency: Int, maximumReads: Int? = nil, maximumWrites: Int? = nil
   ) {
     self.region = region
     self.memory = memory
@@ -22,12 +25,14 @@ public struct RegionTraits: Sendable, Hashable {
     self.writeRate = writeRate
     self.readLatency = readLatency
     self.writeLatency = writeLatency
+    self.maximumReads = maximumReads
+    self.maximumWrites = maximumWrites
   }
 }
 
 extension MemorySystem {
-  /// Transactions each memory answers at once: what Arm's kit lets through to SRAM. Target files do not
-  /// say it (assumption); slow memories are bound by their rate, not by this.
+  /// Transactions a port of a memory answers at once where the target file does not say it: what Arm's
+  /// kit lets through to SRAM (assumption). Slow memories are bound by their rate, not by this.
   private static let outstanding = 8
 
   /// The memories of a target. The command stream lies with the region `streamRegion`.
@@ -62,8 +67,8 @@ extension MemorySystem {
     var memory = MemoryTiming(
       name: trait.memory, beatBytes: beatBytes, ports: min(ports, 64),
       beatInterval: interval(trait.readRate), readLatency: trait.readLatency,
-      writeLatency: trait.writeLatency, maximumReads: outstanding * ports,
-      maximumWrites: outstanding * ports)
+      writeLatency: trait.writeLatency, maximumReads: trait.maximumReads ?? outstanding * ports,
+      maximumWrites: trait.maximumWrites ?? outstanding * ports)
     memory.writeInterval = interval(trait.writeRate)
     return memory
   }

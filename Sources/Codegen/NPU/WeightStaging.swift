@@ -1,0 +1,60 @@
+import EthosUISA
+import NPUTiming
+
+/// How the weights of a job come to its convolutions when they do not live in fast memory.
+struct WeightStaging: Hashable {
+  /// Bytes of every 256 that the DMA fetches; convolutions read the others where they are.
+  ///
+  /// When one stream cannot keep enough reads in flight to use a far memory fully, the DMA and the
+  /// weight fetch work side by side, each on slices of its own. What the DMA brought has to go through
+  /// the decoder quickly then, because the weight fetch waits meanwhile: such slices have the
+  /// fixed-width format.
+  let stagedShare: Int
+  /// Whether transfers start as soon as a buffer is free, whatever runs until its convolution. A queue
+  /// of a single transfer would hold up the parser.
+  let looksAhead: Bool
+  /// The size of one of the two staging buffers, in bytes.
+  var stride = 0
+
+  /// Whether convolutions read some slices in place.
+  var isShared: Bool { stagedShare < 256 }
+
+  /// Bytes a cycle that convolutions take from staging buffers, about: 16 less what each begins with.
+  private static let stagedRate = 12.0
+
+  /// The staging of weights in a memory that `accelerator` reads at `rates`.
+  init(rates: StreamRates?, accelerator: Accelerator) {
+    looksAhead = accelerator.product == .u85
+    guard looksAhead, let rates, rates.transfer > 0, rates.weights > 0,
+      rates.together > 1.25 * rates.transfer
+    else {
+      stagedShare = 256
+      return
+    }
+    // Both are through at the same time: f / transfer = (1 - f) / weights + f / staged.
+    let weights = min(rates.weights, rates.together - rates.transfer)
+    let share = 1 / weights / (1 / rates.transfer + 1 / weights - 1 / Self.stagedRate)
+    stagedShare = min(max(Int(256 * share), 1), 256)
+  }
+}
+
+/// The slices of a job that the DMA fetches, and how far it is.
+struct StagingPlan {
+  /// The slices, in the order of their use.
+  private(set) var slices: [PackedSlice] = []
+  /// Slices that convolutions have read, and transfers so far.
+  var used = 0
+  var started = 0
+  /// The number of the transfer that brings each.
+  var transfers: [Int] = []
+  /// The number of the kernel that last read each buffer.
+  var readers: [Int?] = [nil, nil]
+
+  /// A plan without slices.
+  init() {}
+
+  /// The plan of a job.
+  init(_ commands: [JobCommand]) {
+    for case .linear(let linear) in commands { slices += linear.packed.slices.filter(\.isStaged) }
+  }
+}

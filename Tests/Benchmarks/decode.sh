@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Prints what one decoded token costs the NPU. usage: decode.sh SWIFTLET PYTHON [full]
+# For each model, target and context: cycles of the simulated job, the bound (each encoded byte read once, as fast
+# as its memory, the NPU's reads in flight and its decoders allow), their ratio, on-chip RAM, kernels of the CPU.
+# `full` adds the large models, which take minutes. Models beside the checkout (or in SWIFTLET_SHARED) are used
+# where they are; others are left out.
+set -euo pipefail
+swiftlet=$1
+python=$2
+full=${3:-}
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+shared=${SWIFTLET_SHARED:-$root/../shared}
+smollm=${SWIFTLET_SMOLLM:-$HOME/.cache/swiftlet/SmolLM2-135M-Instruct.Q4_1.gguf}
+export SWIFTLET_HOME=${SWIFTLET_HOME:-$root}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# row NAME QUANT CONTEXT TARGET MODEL [OPTION...]
+row() {
+  local name=$1 quant=$2 context=$3 target=$4 model=$5
+  shift 5
+  rm -rf "$work/package"
+  if ! "$swiftlet" compile "$model" --target "$target" --context "$context" --quant "$quant" "$@" \
+    -o "$work/package" > "$work/log" 2>&1; then
+    echo "| $name | $quant | $context | $target | does not compile: $(grep -m1 error "$work/log") | | | | |"
+    return
+  fi
+  "$swiftlet" simulate "$work/package" > "$work/run" 2>&1 || true
+  "$python" - "$work" "$name" "$quant" "$context" "$target" << 'PYTHON'
+import json, sys
+work, *cells = sys.argv[1:]
+report = json.load(open(work + "/package/manifest.json"))["report"]
+cycles = hazards = None
+for line in open(work + "/run"):
+    if line.startswith("NPU cycles"):
+        cycles = int(line.split()[-1].replace(",", ""))
+    if line.startswith("hazards"):
+        hazards = line.split()[-1]
+bound = report["decodeBoundCycles"]
+ratio = f"{cycles / bound:.3f}" if cycles else "-"
+print("|", " | ".join(cells), f"| {cycles or 0:,} | {bound:,} | {ratio} | {report['sramPeakBytes'] >> 10} KiB"
+      f" | {report['cpuOps']} | {hazards} |", flush=True)
+PYTHON
+}
+
+echo "| model | quant | context | target | cycles a token | bound | ratio | on-chip RAM | CPU kernels | hazards |"
+echo "|---|---|---:|---|---:|---:|---:|---:|---:|---|"
+stories=$shared/models/stories260K
+if [ -d "$stories" ]; then
+  for target in alif-e7-he alif-e7-hp alif-e8 corstone-320-dram-mid; do
+    for quant in w8a16 w8a8; do
+      row stories260K $quant 64 $target "$stories/stories260K.bin" --tokenizer "$stories/tok512.bin"
+    done
+  done
+  row stories260K w8a16 256 alif-e7-hp "$stories/stories260K.bin" --tokenizer "$stories/tok512.bin"
+fi
+tokenizer=()
+[ -f "$shared/models/llama2_tokenizer.bin" ] && tokenizer=(--tokenizer "$shared/models/llama2_tokenizer.bin")
+"$python" "$here/generate_checkpoint.py" "$work/15m.bin"
+for target in alif-e7-hp alif-e8 corstone-320-dram-mid; do
+  for context in 64 256; do
+    row "15M shape" w8a16 $context $target "$work/15m.bin" "${tokenizer[@]}"
+  done
+done
+[ "$full" = full ] || exit 0
+"$python" "$here/generate_checkpoint.py" "$work/42m.bin" 512 8 8 1376 32000 256
+for target in alif-e7-hp alif-e8 corstone-320-dram-high; do
+  row "42M shape" w8a16 64 $target "$work/42m.bin" "${tokenizer[@]}"
+  [ -f "$smollm" ] && row SmolLM2-135M w8a16 64 $target "$smollm"
+done
+exit 0

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Compares the cycles of our softmax with Vela's lowering of the same one, both in our simulator.
+
+usage: softmax.py SWIFTLET
+
+Ours is part of attention: its kernels and table transfers in a compiled one-layer model of that many heads
+and positions. Vela's is a model of one SOFTMAX, compiled by Vela and simulated as a whole, which adds the few
+hundred cycles a job takes to begin and end. Both run in the memories of Arm's evaluation kit.
+"""
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Oracles"))
+from tflite_writer import Model  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+#: NPU and the target of the same configuration and memories.
+NPUS = [("ethos-u55-256", "corstone-300-u55-256"), ("ethos-u85-256", "corstone-320")]
+SHAPES = [(8, 64), (6, 256)]
+#: Kernels of our softmax, from the largest score to the weights.
+SOFTMAX_KERNELS = 13
+
+
+def run(*arguments):
+    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{arguments[:2]} failed: {done.stderr[-600:]}")
+    return done.stdout
+
+
+def total(listing):
+    for line in listing.splitlines():
+        if line.startswith("NPU cycles"):
+            return int(line.split()[-1].replace(",", ""))
+    sys.exit("no cycles in the listing")
+
+
+def vela(swiftlet, folder, rows, length, dtype, npu):
+    model = Model()
+    scale = 16 / (256 if dtype == "int8" else 65536)
+    source = model.input((1, rows, length), dtype, scale)
+    result = (1 / 256, -128) if dtype == "int8" else (1 / 32768, 0)
+    out = model.output((1, rows, length), dtype, *result)
+    model.op("SOFTMAX", [source], [out], "SoftmaxOptions", 2, beta=1.0)
+    path = folder / f"softmax_{rows}x{length}_{dtype}.tflite"
+    path.write_bytes(model.bytes())
+    run(Path(sys.executable).with_name("vela"), path, "--accelerator-config", npu, "--output-dir", folder)
+    values = folder / "values.npy"
+    np.save(values, np.zeros((1, rows, length), dtype))
+    return total(
+        run(swiftlet, "simulate", folder / (path.stem + "_vela.tflite"), "--input", f"in0={values}"))
+
+
+def ours(swiftlet, folder, heads, length, target):
+    checkpoint = folder / f"m{heads}x{length}.bin"
+    shape = [str(n) for n in (heads * 16, 1, heads, 64, 256, length)]
+    run(sys.executable, HERE / "generate_checkpoint.py", checkpoint, *shape)
+    package = folder / f"p{heads}x{length}-{target}"
+    run(swiftlet, "compile", checkpoint, "--target", target, "--context", length, "-o", package)
+    # Attention is the first run of kernels with its name, tables among them: products and sums of scores, the
+    # mask, softmax, products and sums of values.
+    rows = []
+    for line in run(swiftlet, "simulate", package).splitlines():
+        words = line.split()
+        if not words or not words[0].isdigit():
+            continue
+        is_table = "dma" in words
+        if words[-1] == "layers.0.attention" or (is_table and rows):
+            rows.append((is_table, int(words[1].replace(",", ""))))
+        elif rows:
+            break
+    while rows[-1][0]:
+        rows.pop()
+    kernels = [i for i, (is_table, _) in enumerate(rows) if not is_table]
+    around, odd = divmod(len(kernels) - 1 - SOFTMAX_KERNELS, 2)
+    if odd:
+        sys.exit("attention has another number of kernels than this script knows")
+    first, last = kernels[around + 1], kernels[around + SOFTMAX_KERNELS]
+    return sum(cycles for _, cycles in rows[first:last + 1])
+
+
+def main():
+    swiftlet = sys.argv[1]
+    print("| NPU | rows x length | ours | Vela int8 | Vela int16 | ours / int8 | ours / int16 |")
+    print("|---|---|---:|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for npu, target in NPUS:
+            for rows, length in SHAPES:
+                narrow = vela(swiftlet, folder, rows, length, "int8", npu)
+                wide = vela(swiftlet, folder, rows, length, "int16", npu)
+                own = ours(swiftlet, folder, rows, length, target)
+                print(f"| {npu} | {rows} x {length} | {own:,} | {narrow:,} | {wide:,} "
+                      f"| {own / narrow:.2f} | {own / wide:.2f} |")
+
+
+main()
