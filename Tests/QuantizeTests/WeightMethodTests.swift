@@ -23,7 +23,7 @@ struct WeightMethodTests {
       let text = try StoriesTests.windows(model, 100..<116)
       return Watched(
         model: model, calibration: try Calibrator(model.graph).observe(text),
-        curvature: try Quantizer.curvature(model.graph, text, backward: 4096))
+        curvature: try Quantizer.curvature(model.graph, text, limit: 8192))
     }
 
     /// Divergence from the float model of its weights rounded by a method, and their bits.
