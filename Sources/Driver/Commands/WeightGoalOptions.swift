@@ -25,13 +25,26 @@ struct WeightGoalOptions: ParsableArguments {
       valueName: "nats"))
   var maxKld: Double?
 
+  @Option(
+    help: ArgumentHelp(
+      "At least this many tokens a second by the predicted cycles; weights get as many bits as that "
+        + "leaves.", valueName: "rate"))
+  var tokensPerSecond: Double?
+
+  private var given: Int {
+    [bitsPerWeight != nil, flash != nil, maxKld != nil, tokensPerSecond != nil].count { $0 }
+  }
+
   /// Whether one is given.
-  var isSet: Bool { bitsPerWeight != nil || flash != nil || maxKld != nil }
+  var isSet: Bool { given > 0 }
 
   func validate() throws {
-    let given = [bitsPerWeight != nil, flash != nil, maxKld != nil].filter { $0 }.count
     guard given <= 1 else {
-      throw ValidationError("give one of --bits-per-weight, --flash and --max-kld")
+      throw ValidationError(
+        "give one of --bits-per-weight, --flash, --max-kld and --tokens-per-second")
+    }
+    if let tokensPerSecond, !(tokensPerSecond > 0 && tokensPerSecond < 1e6) {
+      throw ValidationError("--tokens-per-second must be above 0 and below a million")
     }
     if let bitsPerWeight, !WeightMethod.streamBits.contains(bitsPerWeight) {
       throw ValidationError("--bits-per-weight must be 1 to 8")
@@ -92,6 +105,15 @@ struct WeightGoalOptions: ParsableArguments {
       let name = "b" + String(format: "%.2f", min(max(made.report.bitsPerWeight, 1), 8)) + suffix
       return try compile(made.graph, QuantizationRecipe(name: name) ?? recipe)
     }
+    if let tokensPerSecond {
+      return try reaching(
+        tokensPerSecond, quiet: pipeline.quiet,
+        eightBit: {
+          () throws(DiagnosticError) in
+          try compile(
+            pipeline.quantised(observed, recipe: recipe, method: .eightBit).graph, recipe)
+        }, rounded)
+    }
     guard let flash, let limit = Self.bytes(flash) else {
       return try compile(
         pipeline.quantised(observed, recipe: recipe, method: .eightBit).graph, recipe)
@@ -132,6 +154,61 @@ struct WeightGoalOptions: ParsableArguments {
         "quantize.flash", "the smallest package found takes \(smallest) bytes, not \(limit)",
         wayOut: "at least \(smallest) bytes, or a smaller model")
     }
+    return best
+  }
+
+  /// The program of most bits a weight that gives `rate` tokens a second or more.
+  ///
+  /// Time is all but straight in bits where memory is the limit, and flat where the decoder or the
+  /// multipliers are: a line through what was tried says what to try next.
+  private func reaching(
+    _ rate: Double, quiet: Bool, eightBit: () throws(DiagnosticError) -> Program,
+    _ rounded: (Double) throws(DiagnosticError) -> Program
+  ) throws(DiagnosticError) -> Program {
+    var tried: [(bits: Double, seconds: Double)] = []
+    var best: Program?
+    func judge(_ program: Program) {
+      let report = program.manifest.report
+      let seconds = CompileCommand.secondsPerToken(program.manifest)
+      tried.append((report.bitsPerWeight, seconds))
+      if seconds * rate <= 1, report.bitsPerWeight > best?.manifest.report.bitsPerWeight ?? 0 {
+        best = program
+      }
+      if !quiet {
+        if tried.count == 1 { print("bits a weight  weights, bytes  tokens a second") }
+        print(
+          String(
+            format: "%10.2f  %15d  %13.2f%@", report.bitsPerWeight, report.weightStreamBytes,
+            1 / max(seconds, 1e-12), seconds * rate <= 1 ? "  (fast enough)" : ""))
+      }
+    }
+    judge(try eightBit())
+    var bits = 4.0
+    while best.map({ $0.manifest.report.bitsPerWeight < 7.8 }) ?? true, tried.count < 6 {
+      judge(try rounded(bits))
+      let line = tried.sorted { $0.bits < $1.bits }
+      let above = line.first { $0.seconds * rate > 1 } ?? line[line.count - 1]
+      let below = line.last { $0.seconds * rate <= 1 } ?? line[0]
+      let pair = above.bits != below.bits ? (below, above) : (line[0], line[line.count - 1])
+      let slope = (pair.1.seconds - pair.0.seconds) / max(pair.1.bits - pair.0.bits, 0.01)
+      guard slope > 0 else { break }
+      // Aimed half a percent inside.
+      let next = min(pair.0.bits + (0.995 / rate - pair.0.seconds) / slope, 7.5)
+      if next < WeightMethod.streamBits.lowerBound, bits <= 1.5 { break }
+      let goal = max(next, WeightMethod.streamBits.lowerBound)
+      if tried.contains(where: { abs($0.bits - goal) < 0.03 }) { break }
+      bits = goal
+    }
+    guard let best else {
+      let fastest = tried.min { $0.seconds < $1.seconds }?.seconds ?? 1
+      throw DiagnosticError(
+        "quantize.rate",
+        String(
+          format: "the fastest program found gives %.2f tokens a second, not %.2f", 1 / fastest,
+          rate
+        ), wayOut: "a part with faster memory, a shorter context or a smaller model")
+    }
+    if !quiet { print("") }
     return best
   }
 

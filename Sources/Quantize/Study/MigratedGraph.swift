@@ -29,7 +29,24 @@ extension Migration {
       for r in 0..<rows {
         for c in 0..<columns { values[r * columns + c] *= (across?[r] ?? 1) * (along?[c] ?? 1) }
       }
-      result[id].data = ConstantData(floats: values)
+      guard Self.isTable(id, in: graph) else {
+        result[id].data = ConstantData(floats: values)
+        continue
+      }
+      // The embedding keeps its own numbers.
+      var copy = graph[id]
+      copy.name += ".head"
+      copy.type = TensorType(shape, .float32)
+      copy.data = ConstantData(floats: values)
+      let new = result.addConstant(copy)
+      for f in result.functions.indices {
+        for o in result.functions[f].operations.indices
+        where result.functions[f].operations[o].code == .linear
+          && result.functions[f].operations[o].operands.dropFirst().first == .constant(id)
+        {
+          result.functions[f].operations[o].operands[1] = .constant(new)
+        }
+      }
     }
     for (id, factors) in gammaFactors {
       let values = try Self.floats(graph, id)
@@ -51,6 +68,15 @@ extension Migration {
       result[bias].data = ConstantData(floats: values)
     }
     return result
+  }
+
+  /// Whether an embedding looks its rows up in a constant.
+  private static func isTable(_ id: ConstantID, in graph: Graph) -> Bool {
+    graph.functions.contains { function in
+      function.operations.contains {
+        $0.code == .embedding && $0.operands.dropFirst().first == .constant(id)
+      }
+    }
   }
 
   private static func floats(

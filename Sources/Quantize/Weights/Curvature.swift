@@ -18,6 +18,8 @@ public struct Curvature: Sendable {
   /// The mean square of the loss's gradient at each channel of a linear layer's result, by the
   /// layer's site.
   public var sensitivities: [Site: [Float]] = [:]
+  /// How many equally weighted tokens say as much as those behind each of these matrices.
+  public var effectiveTokens: [Site: Double] = [:]
   /// Tokens behind all of these.
   public var tokens = 0
 }

@@ -21,7 +21,9 @@ struct CurvatureFactors: Sendable {
     var tasks: [(site: Site, size: Int, isOutput: Bool, turns: [SIMD2<Float>]?)] = []
     var seen = Set<Site>()
     for layer in try LinearLayer.all(in: graph) {
-      if seen.insert(layer.reads).inserted { tasks.append((layer.reads, layer.columns, false, nil)) }
+      if seen.insert(layer.reads).inserted {
+        tasks.append((layer.reads, layer.columns, false, nil))
+      }
       if method.feedsRows, curvature.outputs[layer.site] != nil {
         tasks.append((layer.site, layer.rows, true, migration.rotations[layer.id]))
       }
@@ -38,7 +40,7 @@ struct CurvatureFactors: Sendable {
           made[index] = FeedbackFactor(
             gram, size: size,
             shrinkage: FeedbackFactor.shrinkage(
-              size: size, tokens: curvature.tokens,
+              size: size, tokens: Int(curvature.effectiveTokens[site] ?? Double(curvature.tokens)),
               least: isOutput ? method.rowShrinkage : method.shrinkage),
             ordersByActivity: method.ordersByActivity)
         }

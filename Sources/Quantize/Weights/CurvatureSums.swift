@@ -14,11 +14,12 @@ final class CurvatureSums {
   private var squares: [Int: [Double]] = [:]
   /// Of every linear layer, the sum of its gradients' squares so far and the tokens behind it.
   private var energy: [Int: (sum: Double, tokens: Int)] = [:]
+  /// Of every linear layer, the sum of its gradients' lengths and of their squares.
+  private var lengths: [Int: (sum: Double, squares: Double)] = [:]
   /// How much each token of the window at hand counts, by the operation that makes a layer's input.
   private var weights: [Int: [Float]] = [:]
 
-  /// The widest result whose channels are looked at together; the matrix of a vocabulary's would
-  /// fill the memory, and its gradients are all but independent.
+  /// The widest result whose channels are looked at together, for the sake of memory.
   private static let widest = 4096
 
   /// Sums of nothing, for the linear layers of a function.
@@ -31,8 +32,13 @@ final class CurvatureSums {
       producer[index] = maker
       let width = function[x].type.shape.dimensions.last ?? 1
       if grams[maker] == nil { grams[maker] = GramMatrix(size: width) }
-      let result = operation.results.first.map { function[$0].type.shape.dimensions.last ?? 1 }
-      if let result, result <= Self.widest { outputs[index] = GramMatrix(size: result) }
+      // Logits are left alone: what all of them share costs nothing to second order, so errors of the
+      // head would gather there until that order says nothing.
+      guard let result = operation.results.first, !function.results.contains(result) else {
+        continue
+      }
+      let rows = function[result].type.shape.dimensions.last ?? 1
+      if rows <= Self.widest { outputs[index] = GramMatrix(size: rows) }
     }
   }
 
@@ -44,7 +50,8 @@ final class CurvatureSums {
     if let gram = grams[index], let weights = weights.removeValue(forKey: index),
       let base = numbers.baseAddress
     {
-      gram.add(base, rows: n, weights: weights)
+      // The root: the gradient of one drawn label says only roughly how much a token matters.
+      gram.add(base, rows: n, weights: weights.map { $0.squareRoot() })
     }
     guard let maker = producer[index], let base = gradient.baseAddress, n > 0 else { return }
     let width = gradient.count / n
@@ -62,7 +69,17 @@ final class CurvatureSums {
       }
     }
     squares[index] = sums
-    outputs[index]?.add(base, rows: n)
+    if let output = outputs[index] {
+      // Gradients have heavy tails. Dividing each outer product by the gradient's length keeps a few
+      // tokens from deciding about all directions; the sum is scaled back below.
+      output.add(base, rows: n, weights: token.map { $0 > 0 ? Float(1 / $0.squareRoot()) : 0 })
+      var shares = lengths[index] ?? (0, 0)
+      for square in token {
+        shares.sum += square.squareRoot()
+        shares.squares += square
+      }
+      lengths[index] = shares
+    }
 
     // Layers that read the same share a gram matrix; each counts by its size, since steps follow
     // sensitivities and so all weights come to cost the same.
@@ -81,6 +98,7 @@ final class CurvatureSums {
     var result = Curvature()
     result.tokens = tokens
     for (index, gram) in grams {
+      let effective = gram.effectiveRows
       guard let mean = gram.mean() else { continue }
       guard mean.allSatisfy(\.isFinite) else {
         throw DiagnosticError(
@@ -88,10 +106,18 @@ final class CurvatureSums {
           at: SourceLocation(element: sites[index].source))
       }
       result.grams[sites[index]] = mean
+      result.effectiveTokens[sites[index]] = effective
     }
     for (index, gram) in outputs {
-      guard let mean = gram.mean(), mean.allSatisfy(\.isFinite) else { continue }
+      guard var mean = gram.mean(), mean.allSatisfy(\.isFinite), let seen = energy[index],
+        let lengths = lengths[index], lengths.squares > 0
+      else { continue }
+      let trace = (0..<gram.size).reduce(0.0) { $0 + Double(mean[$1 * gram.size + $1]) }
+      guard trace > 0, seen.tokens > 0 else { continue }
+      let factor = Float(seen.sum / Double(seen.tokens) / trace)
+      for i in mean.indices { mean[i] *= factor }
       result.outputs[sites[index]] = mean
+      result.effectiveTokens[sites[index]] = lengths.sum * lengths.sum / lengths.squares
     }
     for (index, sums) in squares where tokens > 0 {
       result.sensitivities[sites[index]] = Self.shrunk(sums.map { Float($0 / Double(tokens)) })

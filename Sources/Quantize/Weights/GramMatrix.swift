@@ -11,6 +11,10 @@ final class GramMatrix {
   private(set) var values: [Float]
   /// How many rows were added, each counted by its weight.
   private(set) var mass = 0.0
+  private var squares = 0.0
+
+  /// How many equally weighted rows would say as much.
+  var effectiveRows: Double { squares > 0 ? mass * mass / squares : 0 }
 
   private static let rowTile = 4
   private static let columnTile = 8
@@ -25,6 +29,7 @@ final class GramMatrix {
   func add(_ x: UnsafePointer<Float>, rows count: Int, weights: [Float]) {
     guard weights.count == count else { return }
     mass += weights.reduce(0) { $0 + Double($1) }
+    squares += weights.reduce(0) { $0 + Double($1) * Double($1) }
     withUnsafeTemporaryAllocation(of: Float.self, capacity: max(count * size, 1)) { room in
       guard let scaled = room.baseAddress else { return }
       for t in 0..<count {
@@ -38,6 +43,7 @@ final class GramMatrix {
   /// Adds the outer products of `count` rows of `size` numbers.
   func add(_ x: UnsafePointer<Float>, rows count: Int) {
     mass += Double(count)
+    squares += Double(count)
     accumulate(x, rows: count)
   }
 
@@ -125,6 +131,7 @@ final class GramMatrix {
     let result = values
     values = []
     mass = 0
+    squares = 0
     return result
   }
 }

@@ -22,6 +22,17 @@ extension Quantizer {
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
     method: WeightMethod, progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
+    let made = try migrated(
+      graph, recipe: recipe, calibration: calibration, curvature: curvature, method: method,
+      progress: progress)
+    return (made.graph, made.report)
+  }
+
+  /// As above, with the rescalings that were chosen.
+  static func migrated(
+    _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
+    method: WeightMethod, progress: (_ done: Int, _ of: Int) -> Void
+  ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport, migration: Migration) {
     let solver = try settled(
       method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
     let scales = try ScalePlan(
@@ -30,7 +41,7 @@ extension Quantizer {
     var builder = IntegerGraphBuilder(
       graph, recipe: recipe, calibration: calibration, migration: solver.migration,
       scales: scales, rounded: weights)
-    return (try builder.build(), report)
+    return (try builder.build(), report, solver.migration)
   }
 
   /// The float model with rounded weights in place of its own: what rounding costs by itself.

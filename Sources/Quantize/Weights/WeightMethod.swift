@@ -22,7 +22,7 @@ public struct WeightMethod: Hashable, Sendable {
   /// The same as ``shrinkage`` for the rows' gradients.
   public var rowShrinkage: Float = 0.01
   /// Whether channels are rounded largest first.
-  public var ordersByActivity = false
+  public var ordersByActivity = true
   /// How much of a channel's cost is moved out of the weights into the operation before: 0 none,
   /// 1 all, so that all channels cost the same.
   public var columnPower: Float = 0.5
