@@ -302,7 +302,7 @@ public struct ProgramCompiler {
     let cpuCycles = emitted.decodeKernels.reduce(0) {
       $0 + CPUCost.cycles(of: $1, position: context / 2)
     }
-    return Manifest(
+    var manifest = Manifest(
       model: Manifest.Model(
         name: facts.name, architecture: facts.architecture, parameters: facts.parameters,
         vocabulary: decode.function[logits].type.shape.count,
@@ -317,6 +317,11 @@ public struct ProgramCompiler {
         transposes: decode.function.operations.count { $0.code.onlyMovesData },
         cpuOps: emitted.decodeKernels.count, decodeCycles: estimate.cycles,
         decodeCPUCycles: cpuCycles, decodeBoundCycles: estimate.bound))
+    manifest.energy = Manifest.EnergyCosts(
+      mac: target.npu.macEnergy.value, cycle: target.npu.cycleEnergy.value,
+      bytes: Dictionary(
+        uniqueKeysWithValues: target.memories.map { ($0.name, $0.byteEnergy.value) }))
+    return manifest
   }
 }
 

@@ -7,7 +7,7 @@ python=$2
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 shared=${SWIFTLET_SHARED:-$root/../shared}
-smollm=${SWIFTLET_SMOLLM:-$HOME/.cache/swiftlet/SmolLM2-135M-Instruct.Q4_1.gguf}
+smollm=$("$here/fetch_smollm2.sh" "$python" || true)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -47,10 +47,17 @@ if [ ${#tokenizer[@]} -gt 0 ]; then
 fi
 
 if [ -f "$smollm" ]; then
+  if [ -d "$shared/data" ]; then
+    say "SmolLM2-135M, float, four windows of 512 tokens of stories; llama.cpp: 7.5095"
+    "$swiftlet" evaluate "$smollm" --text "$shared/data/tinystories_val.txt" --stage float \
+      --max-tokens 2048 --context 512
+  fi
   say "SmolLM2-135M, compile and generate"
   measured "$swiftlet" compile "$smollm" --target alif-e8-hp -o "$work/smollm"
   "$swiftlet" generate "$work/smollm" --prompt "Once upon a time" --max-tokens 20
-  say "SmolLM2-135M w8a16, integer reference against float, WikiText-2"
-  "$swiftlet" evaluate "$smollm" --text "$shared/data/wikitext2_valid.txt" --stage integer \
-    --max-tokens 2048
+  if [ -d "$shared/data" ]; then
+    say "SmolLM2-135M w8a16, integer reference against float, WikiText-2"
+    "$swiftlet" evaluate "$smollm" --text "$shared/data/wikitext2_valid.txt" --stage integer \
+      --max-tokens 2048 --context 512
+  fi
 fi

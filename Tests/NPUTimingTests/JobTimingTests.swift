@@ -40,6 +40,23 @@ func randomJobsEnd(name: String) throws {
   #expect(job.memories[0].readBeats == 800 && job.memories[1].writeBeats == 800)
 }
 
+/// A short transfer into the NPU that is read while the one before is still being written.
+@Test(arguments: ["ethos-u55-128", "ethos-u65-512", "ethos-u85-256"])
+func transfersEndInOrder(_ name: String) throws {
+  let accelerator = try #require(Accelerator.named(name))
+  let job = JobTiming(
+    [
+      .transfer(bytes: 6400, source: 0, destination: 1),
+      .transfer(bytes: 16, source: 0, destination: nil),
+      .transfer(bytes: 6400, source: 0, destination: 1), .transferWait(0),
+    ], accelerator: accelerator,
+    memories: TimingAdapter(accelerator).system(.sharedSRAM))
+  #expect(job.isComplete && job.operations.count == 3)
+  for (first, second) in zip(job.operations, job.operations.dropFirst()) {
+    #expect(first.end <= second.end && second.end <= job.total)
+  }
+}
+
 /// One transaction at a time costs its latency every time.
 @Test func outstandingTransactionsBoundTheRate() throws {
   let accelerator = try accelerator("ethos-u85-256")

@@ -24,6 +24,8 @@ import time
 import numpy as np
 
 CHUNK = 24
+# Seconds for one run of the simulator; the slowest model takes a few.
+PATIENCE = 60
 
 
 def references(path, inputs):
@@ -106,7 +108,10 @@ def run_case(swiftlet, path, config, options, inputs, folder):
             name = kept[index]
         command += ["--input", f"{name}={folder / f'{index}.npy'}"]
     expected = references(path, inputs)
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return "fails", f"no end within {PATIENCE} seconds"
     if done.returncode:
         return "fails", done.stderr.strip()[:400]
     hazards = json.loads(done.stdout)["hazards"]

@@ -235,6 +235,7 @@ def reduce(kind, needs_scale=False):
         so = s * (1 if not needs_scale else np.prod([shape[a] for a in axes]) * 0.5)
         y = m.output(out, dtype, float(so), z)
         m.op(kind, [x, m.constant(axes, "int32")], [y], "ReducerOptions", 2, keepDims=True)
+        m.variant = f"-{len(axes)}axes"
         return m
     return build
 
@@ -515,4 +516,5 @@ def cases(rounds, seed, only=None):
             # Neighbouring operators get other configurations; every pair meets after 11 rounds.
             config = configs[(turn + 3 * number) % len(configs)]
             options = ["--optimise", "Size"] if name == "chain" else draw.pick(OPTIONS)
-            yield f"{name}-{dtype}-{turn}", config, options, build(draw, dtype)
+            model = build(draw, dtype)
+            yield f"{name}{model.variant}-{dtype}-{turn}", config, options, model

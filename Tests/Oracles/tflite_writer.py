@@ -27,6 +27,8 @@ class Model:
         self.inputs = {}
         #: The largest magnitude of input values, where the whole range makes no sense.
         self.limits = None
+        #: What sets the model apart from others of its operator; part of its name.
+        self.variant = ""
 
     def tensor(self, name, shape, dtype, scale=None, zero=0, data=None, axis=0):
         """Adds a tensor; `scale` may be one number or one for each index of `axis`."""

@@ -66,10 +66,33 @@ struct WeightMethodTests {
     let watched = try Watched.shared.get()
     var method = WeightMethod(grid: .levels(limit: 11))
     method.columnPower = 0
+    method.feedsRows = false
+    method.ordersByActivity = false
     let plain = try watched.judge(method)
     let stream = try watched.judge(.stream(bitsPerWeight: plain.report.bitsPerWeight))
     #expect(stream.report.bitsPerWeight < 1.01 * plain.report.bitsPerWeight)
     #expect(stream.divergence < 0.8 * plain.divergence)
+  }
+
+  /// What rows hand on to later rows lowers the divergence at equal bits.
+  @Test func rowFeedbackGains() throws {
+    let watched = try Watched.shared.get()
+    var method = WeightMethod.fourBit
+    let both = try watched.judge(method)
+    method.feedsRows = false
+    let columns = try watched.judge(method)
+    #expect(both.divergence < 0.92 * columns.divergence)
+  }
+
+  /// At the size of a hand preset, the solver's choice diverges no more than the preset.
+  @Test(arguments: [WeightMethod.fourBit, .eightBit])
+  func theSolverIsNeverWorseThanAPreset(_ preset: WeightMethod) throws {
+    let watched = try Watched.shared.get()
+    let hand = try watched.judge(preset)
+    let bits = min(hand.report.bitsPerWeight, 8)
+    let found = try watched.judge(.stream(bitsPerWeight: bits))
+    #expect(found.report.bitsPerWeight < 1.01 * bits)
+    #expect(found.divergence <= hand.divergence)
   }
 
   /// The expected divergence is of the size of what is measured.

@@ -72,7 +72,7 @@ struct NPUWork {
     var registers = RegisterFile(stream.product)
     var copies: [Copy] = []
     var work: [NPUWork] = []
-    // Provenance has an entry for every kernel and every transfer.
+    // Provenance has an entry for every kernel, none for transfers.
     var entry = 0
     while let command = try reader.next() {
       guard command.isOperation else {
@@ -82,7 +82,6 @@ struct NPUWork {
       if command.opcode == .opStop { break }
       if command.opcode == .opDMAStart {
         if let copy = Copy(registers) { copies.append(copy) }
-        entry += 1
         continue
       }
       guard let operation = KernelOperation(command, registers: registers) else { continue }

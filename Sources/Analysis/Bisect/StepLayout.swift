@@ -33,7 +33,7 @@ enum StepLayout {
       // A table's entry is two 16-bit halves: base and slope.
       return [
         n("tokens"), n("heads"), n("key heads"), n("head size"), n("pitch"), n("context"),
-        .buffer, .buffer, .buffer, table("score multiplier", 4, columns: [1]), n("score shift"),
+        .buffer, .buffer, .buffer, n("score multiplier"), n("score shift"),
         table("powers", 2, factor: 1024), table("reciprocals", 2, factor: 1024), n("multiplier"),
         n("shift"), .buffer, .buffer, n("bits"),
       ]

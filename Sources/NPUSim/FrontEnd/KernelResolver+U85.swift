@@ -114,6 +114,8 @@ extension KernelResolver {
     }
     var op = KernelOp(
       kind: .elementwise(mode), ifm: FeatureMap(role: .ifm), ofm: try outputMap())
+    // No accumulators, but the order of the walk.
+    if let format = try? registers(.accFormat) { try setMicroblock(&op, format) }
     try finishOutput(&op)
     op.ifm = try inputMap(for: op)
     let isScalar = try registers(.ifmBroadcast) == 8
@@ -163,6 +165,7 @@ extension KernelResolver {
     let x = try axis(.resizeXScaleNM1, .resizeXOffset, .resizeX)
     var op = KernelOp(
       kind: .resize(mode, y, x), ifm: FeatureMap(role: .ifm), ofm: try outputMap())
+    if let format = try? registers(.accFormat) { try setMicroblock(&op, format) }
     try finishOutput(&op)
     op.ifm = try inputMap(for: op)
     try require("ifmPrecision", 0, op.ifm.storage == .memory, "in memory for a resize")
@@ -243,6 +246,14 @@ extension KernelResolver {
 
   // MARK: Accumulators and output
 
+  /// The microblock an ACC_FORMAT word names.
+  private func setMicroblock(_ op: inout KernelOp, _ format: Int) throws(Fault) {
+    let sizes = [(1, 1), (1, 2), (1, 4), (2, 2), (2, 4), (4, 4)]
+    let microblock = format >> 8 & 7
+    try require("accFormat microblock", microblock, microblock < sizes.count, "0...5")
+    op.microblock = (sizes[microblock].0, sizes[microblock].1)
+  }
+
   /// ACC_FORMAT: where accumulators come from and go to, and IFM2 as their source.
   private func accumulators(_ op: inout KernelOp) throws(Fault) {
     let format = try registers(.accFormat)
@@ -254,10 +265,7 @@ extension KernelResolver {
     op.writesOutput = format & 0x40 == 0
     try require("accFormat", format & 3, format & 3 <= 1, "0 (32 bits) or 1 (48 bits)")
     op.hasWideAccumulators = format & 3 == 1
-    let sizes = [(1, 1), (1, 2), (1, 4), (2, 2), (2, 4), (4, 4)]
-    let microblock = format >> 8 & 7
-    try require("accFormat microblock", microblock, microblock < sizes.count, "0...5")
-    op.microblock = (sizes[microblock].0, sizes[microblock].1)
+    try setMicroblock(&op, format)
     guard input == .ifm2 else { return }
     if case .matrixProduct = op.kind { return }
     var map = FeatureMap(role: .ifm2)

@@ -86,7 +86,7 @@ struct ArrayState {
 
 extension JobSimulation {
   /// Loads the cursor's block; `false` if no kernel with array work is left.
-  private func load(_ cursor: inout ArrayCursor) -> Bool {
+  private static func load(_ cursor: inout ArrayCursor, _ kernels: [KernelState]) -> Bool {
     while cursor.work == nil {
       guard cursor.kernel < kernels.count else { return false }
       let plan = kernels[cursor.kernel].plan
@@ -109,7 +109,7 @@ extension JobSimulation {
   /// Decodes weight sets as far as bytes have come and the array leaves room.
   mutating func decode() -> Bool {
     var moved = false
-    while load(&decoder.cursor) {
+    while Self.load(&decoder.cursor, kernels) {
       let index = decoder.cursor.kernel
       guard kernels[index].plan.kernel.weightBytes > 0 else {
         decoder.cursor.kernel += 1
@@ -128,7 +128,7 @@ extension JobSimulation {
         start = max(start, room)
       }
       kernels[index].busy.fetchWait += max(0, arrival - max(decoder.time, kernels[index].issued))
-      let cycles = decoderCycles(kernels[index].plan.kernel, bytes: bytes)
+      let cycles = decoderCycles(bytes, isFast: kernels[index].plan.kernel.isFastFormat)
       kernels[index].busy.decoder += cycles
       decoder.time = start + cycles
       weights.used.add(bytes, at: start)
@@ -141,15 +141,17 @@ extension JobSimulation {
     return moved
   }
 
-  private func decoderCycles(_ kernel: KernelDescription, bytes: Int) -> Int {
-    if kernel.isFastFormat { return ceilDivide(bytes, Microarchitecture.decoderWeights) }
+  private mutating func decoderCycles(_ bytes: Int, isFast: Bool) -> Int {
+    if isFast { return ceilDivide(bytes, Microarchitecture.decoderWeights) }
     return ceilDivide(bytes, Microarchitecture.decoderBytes * micro.decoders)
   }
 
   /// Runs the MAC array as far as inputs, weights and accumulators are known.
   mutating func multiply() -> Bool {
     var moved = false
-    while load(&array.cursor), let work = array.cursor.work, let place = array.cursor.place {
+    while Self.load(&array.cursor, kernels), let work = array.cursor.work,
+      let place = array.cursor.place
+    {
       let index = array.cursor.kernel
       let plan = kernels[index].plan
       let cursor = array.cursor

@@ -6,6 +6,8 @@ import EthosUISA
 /// item's time follows from items of other engines, so engines without memory are simply computed as
 /// far as their inputs are known; those that use a memory take turns, the earliest request first. A
 /// request that depends on another always comes after it, so the order is that of the hardware.
+///
+/// Its functions are `mutating` even where nothing changes: otherwise each call would copy all engines.
 struct JobSimulation {
   let micro: Microarchitecture
   let memories: MemorySystem
@@ -13,6 +15,9 @@ struct JobSimulation {
   let recordsTrace: Bool
 
   var channels: [MemoryChannel]
+  /// Bytes of a burst and of a beat of each memory.
+  private let bursts: [Int]
+  private let beatBytes: [Int]
   var kernels: [KernelState] = []
   var parser = ParserState()
   var transfers = TransferState()
@@ -43,11 +48,13 @@ struct JobSimulation {
         MemoryChannel(MemoryTiming(name: "ideal", beatBytes: micro.beatBytes), turnaround: 0)
       ]
     }
+    bursts = channels.map { $0.timing.burstBeats * $0.timing.beatBytes }
+    beatBytes = channels.map(\.timing.beatBytes)
     for case .commands(let words) in events { parser.streamBytes += 4 * words }
   }
 
-  /// A kernel that was issued.
-  struct KernelState {
+  /// A kernel that was issued. A class for the reason its plan is one.
+  final class KernelState {
     let plan: KernelPlan
     /// Cycle the parser issued it.
     var issued: Int
@@ -62,12 +69,18 @@ struct JobSimulation {
     var emitted = -1
     var busy = OperationBusy()
 
+    init(plan: KernelPlan, issued: Int, operation: Int) {
+      self.plan = plan
+      self.issued = issued
+      self.operation = operation
+    }
+
     /// When the `count`-th block was finished; it must be one of the last eight.
     func time(ofFinished count: Int) -> Int {
       withUnsafeBytes(of: finished) { $0.load(fromByteOffset: ((count - 1) & 7) * 8, as: Int.self) }
     }
 
-    mutating func finishBlock(at time: Int) {
+    func finishBlock(at time: Int) {
       let last = finishedBlocks > 0 ? self.time(ofFinished: finishedBlocks) : 0
       let index = finishedBlocks & 7
       withUnsafeMutableBytes(of: &finished) {
@@ -80,14 +93,10 @@ struct JobSimulation {
 
   /// Largest transaction of a memory in bytes.
   @inline(__always)
-  func burstBytes(_ memory: Int) -> Int {
-    channels[memory].timing.burstBeats * channels[memory].timing.beatBytes
-  }
+  func burstBytes(_ memory: Int) -> Int { bursts[memory] }
 
   @inline(__always)
-  func beats(_ bytes: Int, _ memory: Int) -> Int {
-    ceilDivide(bytes, channels[memory].timing.beatBytes)
-  }
+  func beats(_ bytes: Int, _ memory: Int) -> Int { ceilDivide(bytes, beatBytes[memory]) }
 
   // MARK: The loop
 
@@ -146,29 +155,30 @@ struct JobSimulation {
   }
 
   /// When block `block` of kernel `index` may read what the kernel before it wrote (BLOCKDEP).
-  func dependency(_ index: Int, block: Int) -> Int? {
+  mutating func dependency(_ index: Int, block: Int) -> Int? {
     guard index > 0 else { return 0 }
-    let previous = kernels[index - 1]
-    if block == 0, previous.plan.kernel.bufferLayout != kernels[index].plan.kernel.bufferLayout {
+    if block == 0,
+      kernels[index - 1].plan.kernel.bufferLayout != kernels[index].plan.kernel.bufferLayout
+    {
       // The shared RAM is divided anew: buffers must be empty (counter CC_STALLED_ON_SHRAM_RECONFIG).
-      guard previous.emitted >= 0, let other = overlap(index, block: block) else { return nil }
-      return max(previous.emitted, other)
+      let emitted = kernels[index - 1].emitted
+      guard emitted >= 0, let other = overlap(index, block: block) else { return nil }
+      return max(emitted, other)
     }
     return overlap(index, block: block)
   }
 
-  private func overlap(_ index: Int, block: Int) -> Int? {
-    let previous = kernels[index - 1]
+  private mutating func overlap(_ index: Int, block: Int) -> Int? {
     let limit = kernels[index].plan.kernel.blockDependency
     let open = block < limit ? limit - block : 0
-    let needed = previous.plan.blocks - open
+    let needed = kernels[index - 1].plan.blocks - open
     if needed <= 0 {
       // The kernel before is shorter than the distance: what came before it must be done.
       guard index > 1 else { return 0 }
       return kernels[index - 2].ended >= 0 ? kernels[index - 2].ended : nil
     }
-    guard previous.finishedBlocks >= needed else { return nil }
-    return previous.time(ofFinished: needed)
+    guard kernels[index - 1].finishedBlocks >= needed else { return nil }
+    return kernels[index - 1].time(ofFinished: needed)
   }
 
   mutating func trace(_ engine: Engine, _ operation: Int, _ start: Int, _ end: Int) {

@@ -19,13 +19,15 @@ struct ParserState {
 
 extension JobSimulation {
   /// Bytes of the command stream fetched ahead: two bursts, as for any streamed input (assumption).
-  private var commandBuffer: Int { 2 * burstBytes(min(memories.streamMemory, channels.count - 1)) }
+  private var commandBuffer: Int {
+    mutating get { 2 * burstBytes(min(memories.streamMemory, channels.count - 1)) }
+  }
 
   /// Cycles the parser spends on words: one for two words, about one for a command (assumption; the
   /// queue of two kernels hides it).
-  private func parseCycles(_ words: Int) -> Int { ceilDivide(words, 2) }
+  private mutating func parseCycles(_ words: Int) -> Int { ceilDivide(words, 2) }
 
-  func commandRequest() -> Int? {
+  mutating func commandRequest() -> Int? {
     guard parser.requested < parser.streamBytes,
       parser.requested < parser.parsed + commandBuffer
     else { return nil }
@@ -89,7 +91,7 @@ extension JobSimulation {
   }
 
   /// When the queue has room for another kernel.
-  private func queueTime() -> Int? {
+  private mutating func queueTime() -> Int? {
     let needed = kernels.count - micro.kernelQueue + 1
     guard needed > 0 else { return 0 }
     let end = kernels[needed - 1].ended
@@ -97,7 +99,7 @@ extension JobSimulation {
   }
 
   /// When the queue has room for another transfer.
-  private func transferQueueTime() -> Int? {
+  private mutating func transferQueueTime() -> Int? {
     let needed = transfers.issued - micro.transferQueue + 1
     guard needed > 0 else { return 0 }
     return transfers.ends[needed - 1]
@@ -107,7 +109,7 @@ extension JobSimulation {
     let operation = parser.operations
     parser.operations += 1
     var plan = KernelPlan(kernel, micro, memories)
-    if var head = parser.chain {
+    if let head = parser.chain {
       // A chain runs as one operation: each member adds its time in the output unit, only operands
       // from memory are read, and only the last output is written.
       head.outputRate += plan.outputRate

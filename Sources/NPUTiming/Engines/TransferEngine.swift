@@ -54,29 +54,28 @@ extension JobSimulation {
     transfers.readTotal += bytes
     transfers.readBytes += bytes
     let isLast = transfers.readBytes >= item.bytes
-    if item.destination == nil {
-      transfers.drained.add(bytes, at: grant.done)
-      if isLast { finishTransfer(item, at: grant.done) }
-    } else {
-      transfers.bursts.push((bytes, grant.done, transfers.reading, isLast))
-    }
+    transfers.bursts.push((bytes, grant.done, transfers.reading, isLast))
     if isLast {
       transfers.reading += 1
       transfers.readBytes = 0
-      if item.destination == nil { transfers.queue.drop(before: transfers.reading) }
     }
   }
 
-  func transferWriteRequest() -> Int? { transfers.bursts.front?.time }
+  mutating func transferWriteRequest() -> Int? { transfers.bursts.front?.time }
 
   mutating func writeTransfer(at time: Int) {
-    guard let burst = transfers.bursts.front, let item = transfers.queue[burst.item],
-      let destination = item.destination
-    else { return }
-    let grant = channels[destination].write(at: time, beats: beats(burst.bytes, destination))
+    guard let burst = transfers.bursts.front else { return }
     transfers.bursts.pop()
-    transfers.drained.add(burst.bytes, at: grant.accepted)
-    transfers.latest = max(transfers.latest, grant.done)
+    guard let item = transfers.queue[burst.item] else { return }
+    if let destination = item.destination {
+      let grant = channels[destination].write(at: time, beats: beats(burst.bytes, destination))
+      transfers.drained.add(burst.bytes, at: grant.accepted)
+      transfers.latest = max(transfers.latest, grant.done)
+    } else {
+      // The internal memory takes what arrives, but after what is still being written elsewhere.
+      transfers.drained.add(burst.bytes, at: time)
+      transfers.latest = max(transfers.latest, time)
+    }
     if burst.isLast {
       finishTransfer(item, at: transfers.latest)
       transfers.queue.drop(before: burst.item + 1)

@@ -31,7 +31,7 @@ extension JobSimulation {
     return false
   }
 
-  private func weightBurst() -> (memory: Int, bytes: Int) {
+  private mutating func weightBurst() -> (memory: Int, bytes: Int) {
     let plan = kernels[weights.kernel].plan
     let memory = plan.weightMemory
     let left = plan.weightBytes(plan.block(weights.block)) - weights.offset
@@ -40,10 +40,10 @@ extension JobSimulation {
 
   mutating func weightRequest() -> Int? {
     guard prepareWeights() else { return nil }
-    let kernel = kernels[weights.kernel]
-    let stream: ReadStream = kernel.plan.kernel.isFastFormat ? .fastWeights : .weights
+    let isFast = kernels[weights.kernel].plan.kernel.isFastFormat
+    let stream: ReadStream = isFast ? .fastWeights : .weights
     let excess = weights.requested + weightBurst().bytes - micro.readBuffer(stream)
-    var time = max(kernel.issued + micro.kernelStart, weights.lastRequest)
+    var time = max(kernels[weights.kernel].issued + micro.kernelStart, weights.lastRequest)
     if excess > 0 {
       guard let room = weights.used.time(of: excess) else { return nil }
       time = max(time, room)
@@ -95,7 +95,7 @@ extension JobSimulation {
     return false
   }
 
-  private func scaleBurst() -> (memory: Int, bytes: Int) {
+  private mutating func scaleBurst() -> (memory: Int, bytes: Int) {
     let plan = kernels[scales.kernel].plan
     let left = plan.scaleBytes(plan.block(scales.block)) - scales.offset
     // The read buffer of the scale stream may hold less than a burst.

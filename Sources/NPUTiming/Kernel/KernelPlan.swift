@@ -2,8 +2,9 @@ import EthosUISA
 
 /// A kernel cut into OFM blocks, with what each block reads, computes and writes.
 ///
-/// Blocks advance depth first, then along the width, then along the height.
-struct KernelPlan: Sendable {
+/// Blocks advance depth first, then along the width, then along the height. A class, as every engine asks
+/// the plan of its kernel for every burst, and copying it took most of a simulation.
+final class KernelPlan {
   /// Runs of contiguous bytes in one memory.
   struct Runs: Sendable {
     var memory: Int

@@ -24,15 +24,16 @@ public struct Microarchitecture: Sendable, Hashable {
   /// covers eight transactions, which is what Arm's kit lets through to SRAM [A].
   func readBuffer(_ stream: ReadStream) -> Int {
     guard isU85 else { return accelerator.product == .u55 ? 512 : 1024 }
-    let column = [128: 0, 256: 1, 512: 2, 1024: 3, 2048: 4][accelerator.macs] ?? 4
-    let words: [Int] =
+    // By 128, 256, 512, 1024 and 2048 products a cycle. Vectors, as this is asked for every burst.
+    let words: SIMD8<Int> =
       switch stream {
-      case .transfer: [64, 104, 128, 256, 256]
-      case .weights: [128, 128, 256, 416, 512]
-      case .fastWeights: [128, 128, 256, 208, 256]
-      case .ifm: [104, 128, 128, 256, 256]
-      case .scales: [16, 16, 16, 16, 16]
+      case .transfer: [64, 104, 128, 256, 256, 0, 0, 0]
+      case .weights: [128, 128, 256, 416, 512, 0, 0, 0]
+      case .fastWeights: [128, 128, 256, 208, 256, 0, 0, 0]
+      case .ifm: [104, 128, 128, 256, 256, 0, 0, 0]
+      case .scales: [16, 16, 16, 16, 16, 0, 0, 0]
       }
+    let column = min(max(accelerator.macs, 128).trailingZeroBitCount - 7, 4)
     return 16 * words[column]
   }
 

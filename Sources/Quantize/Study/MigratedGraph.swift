@@ -10,6 +10,15 @@ extension Migration {
   func applied(to graph: Graph) throws(DiagnosticError) -> Graph {
     var result = graph
     let changed = Set(rotations.keys).union(rowFactors.keys).union(columnFactors.keys)
+    // An embedding keeps the table it shares with a layer whose weights change.
+    for (f, function) in result.functions.enumerated() {
+      for (index, operation) in function.operations.enumerated()
+      where operation.code == .embedding && operation.operands.count > 1 {
+        guard case .constant(let id) = operation.operands[1], changed.contains(id) else { continue }
+        let own = result.addConstant(graph[id])
+        result.functions[f].operations[index].operands[1] = .constant(own)
+      }
+    }
     for id in changed {
       let shape = graph[id].type.shape
       guard shape.rank == 2 else { continue }
@@ -29,24 +38,7 @@ extension Migration {
       for r in 0..<rows {
         for c in 0..<columns { values[r * columns + c] *= (across?[r] ?? 1) * (along?[c] ?? 1) }
       }
-      guard Self.isTable(id, in: graph) else {
-        result[id].data = ConstantData(floats: values)
-        continue
-      }
-      // The embedding keeps its own numbers.
-      var copy = graph[id]
-      copy.name += ".head"
-      copy.type = TensorType(shape, .float32)
-      copy.data = ConstantData(floats: values)
-      let new = result.addConstant(copy)
-      for f in result.functions.indices {
-        for o in result.functions[f].operations.indices
-        where result.functions[f].operations[o].code == .linear
-          && result.functions[f].operations[o].operands.dropFirst().first == .constant(id)
-        {
-          result.functions[f].operations[o].operands[1] = .constant(new)
-        }
-      }
+      result[id].data = ConstantData(floats: values)
     }
     for (id, factors) in gammaFactors {
       let values = try Self.floats(graph, id)
@@ -68,15 +60,6 @@ extension Migration {
       result[bias].data = ConstantData(floats: values)
     }
     return result
-  }
-
-  /// Whether an embedding looks its rows up in a constant.
-  private static func isTable(_ id: ConstantID, in graph: Graph) -> Bool {
-    graph.functions.contains { function in
-      function.operations.contains {
-        $0.code == .embedding && $0.operands.dropFirst().first == .constant(id)
-      }
-    }
   }
 
   private static func floats(
