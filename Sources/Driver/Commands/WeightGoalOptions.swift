@@ -158,55 +158,34 @@ struct WeightGoalOptions: ParsableArguments {
   }
 
   /// The program of most bits a weight that gives `rate` tokens a second or more.
-  ///
-  /// Time is all but straight in bits where memory is the limit, and flat where the decoder or the
-  /// multipliers are: a line through what was tried says what to try next.
   private func reaching(
     _ rate: Double, quiet: Bool, eightBit: () throws(DiagnosticError) -> Program,
     _ rounded: (Double) throws(DiagnosticError) -> Program
   ) throws(DiagnosticError) -> Program {
-    var tried: [(bits: Double, seconds: Double)] = []
+    var search = RateSearch(rate: rate)
     var best: Program?
     func judge(_ program: Program) {
       let report = program.manifest.report
       let seconds = CompileCommand.secondsPerToken(program.manifest)
-      tried.append((report.bitsPerWeight, seconds))
-      if seconds * rate <= 1, report.bitsPerWeight > best?.manifest.report.bitsPerWeight ?? 0 {
-        best = program
-      }
-      if !quiet {
-        if tried.count == 1 { print("bits a weight  weights, bytes  tokens a second") }
-        print(
-          String(
-            format: "%10.2f  %15d  %13.2f%@", report.bitsPerWeight, report.weightStreamBytes,
-            1 / max(seconds, 1e-12), seconds * rate <= 1 ? "  (fast enough)" : ""))
-      }
+      search.note(bits: report.bitsPerWeight, seconds: seconds)
+      if search.best == search.tried.count - 1 { best = program }
+      guard !quiet else { return }
+      if search.tried.count == 1 { print("bits a weight  weights, bytes  tokens a second") }
+      print(
+        String(
+          format: "%13.2f  %14d  %15.2f", report.bitsPerWeight, report.weightStreamBytes,
+          1 / max(seconds, 1e-12)) + (search.isFast(seconds) ? "  fast enough" : ""))
     }
     judge(try eightBit())
-    var bits = 4.0
-    while best.map({ $0.manifest.report.bitsPerWeight < 7.8 }) ?? true, tried.count < 6 {
-      judge(try rounded(bits))
-      let line = tried.sorted { $0.bits < $1.bits }
-      let above = line.first { $0.seconds * rate > 1 } ?? line[line.count - 1]
-      let below = line.last { $0.seconds * rate <= 1 } ?? line[0]
-      let pair = above.bits != below.bits ? (below, above) : (line[0], line[line.count - 1])
-      let slope = (pair.1.seconds - pair.0.seconds) / max(pair.1.bits - pair.0.bits, 0.01)
-      guard slope > 0 else { break }
-      // Aimed half a percent inside.
-      let next = min(pair.0.bits + (0.995 / rate - pair.0.seconds) / slope, 7.5)
-      if next < WeightMethod.streamBits.lowerBound, bits <= 1.5 { break }
-      let goal = max(next, WeightMethod.streamBits.lowerBound)
-      if tried.contains(where: { abs($0.bits - goal) < 0.03 }) { break }
-      bits = goal
-    }
+    while let bits = search.next { judge(try rounded(bits)) }
     guard let best else {
-      let fastest = tried.min { $0.seconds < $1.seconds }?.seconds ?? 1
+      let fastest = search.tried.map(\.seconds).min() ?? 1
       throw DiagnosticError(
         "quantize.rate",
         String(
-          format: "the fastest program found gives %.2f tokens a second, not %.2f", 1 / fastest,
-          rate
-        ), wayOut: "a part with faster memory, a shorter context or a smaller model")
+          format: "the fastest program found gives %.2f tokens a second, not %.2f",
+          1 / max(fastest, 1e-12), rate),
+        wayOut: "a part with faster memory, a shorter context or a smaller model")
     }
     if !quiet { print("") }
     return best

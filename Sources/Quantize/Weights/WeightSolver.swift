@@ -81,31 +81,20 @@ struct WeightSolver {
     switch method.grid {
     case .levels: break
     case .lossStep(let step): lossStep = step
-    case .bitsPerWeight(let bits): lossStep = try search(bitsPerWeight: bits)
+    case .bitsPerWeight(let bits):
+      let step = try search(bitsPerWeight: bits)
+      lossStep = step
+      if sampleStride > 1, layers.contains(where: { $0.outputs != nil }) {
+        lossStep = try search(bitsPerWeight: max(bits - excess(step), 0.5))
+      }
     }
     var report = WeightReport()
     var weights: [ConstantID: WeightQuantizer.Result] = [:]
     let total = layers.reduce(0) { $0 + $1.rows * $1.columns }
     var done = 0
-    // A few layers at a time: rows of a layer may follow from one another.
-    let batch = 8
-    for first in stride(from: 0, to: layers.count, by: batch) {
-      let part = layers[first..<min(first + batch, layers.count)]
-      typealias Outcome = Result<(WeightQuantizer.Result, WeightReport.Layer), DiagnosticError>
-      var outcomes = [Outcome?](repeating: nil, count: part.count)
-      let step = lossStep
-      outcomes.withUnsafeMutableBufferPointer { outcomes in
-        nonisolated(unsafe) let outcomes = outcomes
-        Parallel.ranges(part.count, grain: 1) { range in
-          for index in range {
-            outcomes[index] = Outcome { () throws(DiagnosticError) in
-              try round(layers[first + index], lossStep: step, stride: 1)
-            }
-          }
-        }
-      }
-      for (layer, outcome) in zip(part, outcomes) {
-        guard let (result, line) = try outcome?.get() else { continue }
+    for first in stride(from: 0, to: layers.count, by: Self.batch) {
+      let part = first..<min(first + Self.batch, layers.count)
+      for (layer, (result, line)) in zip(layers[part], try round(part, lossStep: lossStep)) {
         weights[layer.id] = result
         report.layers.append(line)
         done += line.count
@@ -113,6 +102,48 @@ struct WeightSolver {
       progress(done, total)
     }
     return (weights, report)
+  }
+
+  /// How many layers are rounded side by side.
+  private static let batch = 8
+
+  /// Rounds a few layers side by side: rows of a layer may follow from one another.
+  private func round(
+    _ part: Range<Int>, lossStep: Double?
+  ) throws(DiagnosticError) -> [(result: WeightQuantizer.Result, line: WeightReport.Layer)] {
+    typealias Outcome = Result<(WeightQuantizer.Result, WeightReport.Layer), DiagnosticError>
+    var outcomes = [Outcome?](repeating: nil, count: part.count)
+    outcomes.withUnsafeMutableBufferPointer { outcomes in
+      nonisolated(unsafe) let outcomes = outcomes
+      Parallel.ranges(part.count, grain: 1) { range in
+        for index in range {
+          outcomes[index] = Outcome { () throws(DiagnosticError) in
+            try round(layers[part.lowerBound + index], lossStep: lossStep, stride: 1)
+          }
+        }
+      }
+    }
+    var found: [(result: WeightQuantizer.Result, line: WeightReport.Layer)] = []
+    for outcome in outcomes {
+      if let made = try outcome?.get() { found.append(made) }
+    }
+    return found
+  }
+
+  /// Bits a weight that whole layers take beyond what their samples say, since only whole layers hand
+  /// errors from row to row: seen on layers from the middle.
+  private func excess(_ lossStep: Double) throws(DiagnosticError) -> Double {
+    let middle = layers.count / 2
+    let part = max(0, middle - Self.batch / 2)..<min(layers.count, middle + Self.batch / 2)
+    let whole = try round(part, lossStep: lossStep).map(\.line)
+    var (more, count) = (0.0, 0)
+    for (index, line) in zip(part, whole) {
+      let sample = try round(layers[index], lossStep: lossStep, stride: sampleStride).line
+      let bits = Double(sample.bits) / Double(max(sample.count, 1))
+      more += Double(line.bits) - bits * Double(line.count)
+      count += line.count
+    }
+    return more / Double(max(count, 1))
   }
 
   /// The step of loss that gives this many bits a weight, from a part of each layer's rows.
@@ -133,15 +164,18 @@ struct WeightSolver {
     return exp2(best.at)
   }
 
+  /// Of large models every so-many-th row is looked at.
+  private var sampleStride: Int {
+    max(1, layers.reduce(0) { $0 + $1.rows * $1.columns } / 4_000_000)
+  }
+
   /// What rounding would make of the weights, from a part of each layer's rows.
   ///
   /// - Parameter lossStep: nil for a grid of levels.
   func sampled(lossStep: Double?) throws(DiagnosticError) -> WeightReport {
-    let total = layers.reduce(0) { $0 + $1.rows * $1.columns }
-    let stride = max(1, total / 4_000_000)
     var report = WeightReport()
     for layer in layers {
-      var line = try round(layer, lossStep: lossStep, stride: stride).line
+      var line = try round(layer, lossStep: lossStep, stride: sampleStride).line
       // Sampled layers weigh as much as they will in the whole.
       let factor = Double(layer.rows * layer.columns) / Double(max(line.count, 1))
       line.bits = Int(Double(line.bits) * factor)
