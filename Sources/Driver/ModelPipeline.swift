@@ -69,7 +69,7 @@ struct ModelPipeline {
     let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
     return try ObservedModel(
-      model.graph, calibrationTokens: sequences, backward: WeightMethod.eightBit.backwardTokens,
+      model.graph, calibrationTokens: sequences, limit: WeightMethod.eightBit.curvatureTokens,
       holdsOut: holdsOut, progress: bar.update)
   }
 

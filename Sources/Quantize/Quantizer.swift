@@ -29,7 +29,7 @@ public enum Quantizer {
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport?) {
     if let method = recipe.weights {
       let observed = try ObservedModel(
-        graph, calibrationTokens: sequences, backward: method.backwardTokens, progress: progress)
+        graph, calibrationTokens: sequences, limit: method.curvatureTokens, progress: progress)
       let made = try quantize(observed, recipe: recipe, method: method, progress: progress)
       return (made.graph, made.report)
     }

@@ -2,6 +2,13 @@ import GraphIR
 import Support
 import TensorCore
 
+/// Sees a value and the gradient at it: the index of the operation in its function, the value, its
+/// numbers (row-major; none for the function's result), the gradient and the number of rows.
+public typealias FloatGradientObserver = (
+  _ operation: Int, _ value: ValueID, _ numbers: UnsafeBufferPointer<Float>,
+  _ gradient: UnsafeBufferPointer<Float>, _ rows: Int
+) -> Void
+
 extension FloatInterpreter {
   /// Runs a function on a sequence from position 0 and then backwards.
   ///
@@ -9,9 +16,11 @@ extension FloatInterpreter {
   ///   - name: the function.
   ///   - ids: the tokens, at most as many as the function takes.
   ///   - seed: from the function's result `[ids.count, width]` to the gradient at it, in place.
-  ///   - observer: sees the gradient at the result of every operation that has one, last first.
+  ///   - observer: sees the result of every operation that has one and the gradient at it, last
+  ///     first. All gradients that an operation's result receives are complete then.
   public func backpropagate(
-    _ name: String, ids: [Int32], seed: (inout [Float]) -> Void, observer: FloatObserver
+    _ name: String, ids: [Int32], seed: (inout [Float]) -> Void,
+    observer: FloatGradientObserver
   ) throws(DiagnosticError) {
     guard let plan = plans[name], let last = plan.function.results.first?.index else {
       throw DiagnosticError(
@@ -31,7 +40,9 @@ extension FloatInterpreter {
       let out = plan.function.operations[index].results.first?.index
       if let out {
         if gradients[out].isEmpty { continue }
-        gradients[out].withUnsafeBufferPointer { observer(index, ValueID(out), $0, n) }
+        values[out].withUnsafeBufferPointer { numbers in
+          gradients[out].withUnsafeBufferPointer { observer(index, ValueID(out), numbers, $0, n) }
+        }
       }
       let dy = out.map { gradients[$0] } ?? []
       transpose(step, dy, n, values, state, &gradients, &caches)

@@ -42,8 +42,10 @@ head_row() {
 stories=$shared/models/stories260K
 if [[ " $models " == *" stories "* && -d $stories ]]; then
   head_row "stories260K, 17,000 tokens of stories, built-in calibration text"
-  for recipe in w8a16 w8a16:power=0.5 b6a16 b5a16 b4.5a16 b4a16 b3.5a16 w4a16 w4a16:power=0 \
-    w4a16:power=0,feedback=0 w4a16:levels=11,power=0 b4.27a16; do
+  # "plain": second-order feedback alone, as GPTQ does it; then the same bits by rate and distortion.
+  plain=power=0,rows=0,order=0
+  for recipe in w8a16 w8a16:power=0.5 b6a16 b5a16 b4.5a16 b4a16 b3.5a16 w4a16 "w4a16:$plain" \
+    "w4a16:$plain,feedback=0" "w4a16:levels=11,$plain" b4.31a16; do
     row "$stories/stories260K.bin" alif-e7-hp "$shared/data/tinystories_val.txt" 17000 "$recipe" \
       --tokenizer "$stories/tok512.bin"
   done
@@ -52,7 +54,7 @@ fi
 hub=$root/Examples/HomeHub
 if [[ " $models " == *" homehub "* ]]; then
   printf '\nHomeHub, exact match on the held-out cases\n\n| recipe | exact match |\n|---|---|\n'
-  for recipe in float w8a16 b4.5a16 b4a16 b3.5a16 w4a16; do
+  for recipe in float w8a16 b4.5a16 b4a16 b3.5a16 b3a16 w4a16; do
     stage=(--stage integer --quant "$recipe" --calibration "$hub/calibration.txt")
     [ "$recipe" = float ] && stage=(--stage float)
     found=$("$swiftlet" evaluate "$hub/homehub.bin" --task "$hub/test.jsonl" "${stage[@]}" --json)
@@ -68,4 +70,12 @@ if [[ " $models " == *" smollm "* && -f $smollm ]]; then
     row "$smollm" alif-e8-hp "$shared/data/wikitext2_valid.txt" 2048 "$recipe" \
       --calibration "$work/calibration.txt"
   done
+  # llama.cpp's Q4_0 of the same float weights, computed in floating point (head kept at 8 bits).
+  if "$python" "$here/../Oracles/gguf_q4_0.py" "$smollm" "$work/q4_0.gguf" >/dev/null 2>&1; then
+    found=$("$swiftlet" evaluate "$work/q4_0.gguf" --model "$smollm" --stage float --max-tokens 2048 \
+      --text "$shared/data/wikitext2_valid.txt" --json)
+    printf '| llama.cpp Q4_0 | 4.50 | %s | – |\n' \
+      "$(of "f'{100 * (d[\"perplexity\"] / d[\"float\"][\"perplexity\"] - 1):+.2f} % | {d[\"kld_mean\"]:.4f}'" \
+        <<<"$found")"
+  fi
 fi

@@ -61,7 +61,7 @@ import Testing
     let gram = Self.gram(size, seed: 5)
     let factor = try #require(
       FeedbackFactor(
-        gram, size: size, factors: nil, shrinkage: 0.05, ordersByActivity: byActivity))
+        gram, size: size, shrinkage: 0.05, ordersByActivity: byActivity))
     let matrix = try Self.matrix(3, size, seed: 2)
     let steps: [Float] = [0.3, 0.4, 0.5]
     let integers = FeedbackRounder(factor: factor, limit: 127).round(matrix, steps: steps)
@@ -89,7 +89,7 @@ import Testing
     let size = 48
     let factor = try #require(
       FeedbackFactor(
-        Self.gram(size, seed: 7), size: size, factors: nil, shrinkage: 0.05,
+        Self.gram(size, seed: 7), size: size, shrinkage: 0.05,
         ordersByActivity: false))
     let matrix = try Self.matrix(40, size, seed: 8)
     let steps = [Float](repeating: 0.4, count: 40)
@@ -106,7 +106,7 @@ import Testing
     let size = 48
     let factor = try #require(
       FeedbackFactor(
-        Self.gram(size, seed: 7), size: size, factors: nil, shrinkage: 0.05,
+        Self.gram(size, seed: 7), size: size, shrinkage: 0.05,
         ordersByActivity: false))
     let matrix = try Self.matrix(64, size, seed: 8)
     let steps = [Float](repeating: 1, count: 64)
@@ -124,7 +124,7 @@ import Testing
     rounder.prices = prices
     let weighed = judge(rounder)
     #expect(weighed.bits < 0.9 * plain.bits)
-    let exchange = rounder.exchange / factor.meanCost
+    let exchange = rounder.exchange / (factor.costs.reduce(0, +) / Float(size))
     #expect(exchange * weighed.loss + weighed.bits < exchange * plain.loss + plain.bits)
   }
 

@@ -23,7 +23,7 @@ struct WeightMethodTests {
       let text = try StoriesTests.windows(model, 100..<116)
       return Watched(
         model: model, calibration: try Calibrator(model.graph).observe(text),
-        curvature: try Quantizer.curvature(model.graph, text, backward: 4096))
+        curvature: try Quantizer.curvature(model.graph, text, limit: 8192))
     }
 
     /// Divergence from the float model of its weights rounded by a method, and their bits.
@@ -66,10 +66,40 @@ struct WeightMethodTests {
     let watched = try Watched.shared.get()
     var method = WeightMethod(grid: .levels(limit: 11))
     method.columnPower = 0
+    method.feedsRows = false
+    method.ordersByActivity = false
     let plain = try watched.judge(method)
     let stream = try watched.judge(.stream(bitsPerWeight: plain.report.bitsPerWeight))
     #expect(stream.report.bitsPerWeight < 1.01 * plain.report.bitsPerWeight)
     #expect(stream.divergence < 0.8 * plain.divergence)
+  }
+
+  /// What rows hand on to later rows lowers the divergence at equal bits.
+  @Test func rowFeedbackGains() throws {
+    let watched = try Watched.shared.get()
+    var method = WeightMethod.fourBit
+    let both = try watched.judge(method)
+    method.feedsRows = false
+    let columns = try watched.judge(method)
+    #expect(both.divergence < 0.92 * columns.divergence)
+  }
+
+  /// At the size of a hand preset (15 levels, or 8 bits to nearest), the solver's choice diverges no
+  /// more than the preset.
+  @Test(arguments: [false, true])
+  func theSolverIsNeverWorseThanAPreset(_ isEightBit: Bool) throws {
+    let watched = try Watched.shared.get()
+    var preset = isEightBit ? WeightMethod.eightBit : .fourBit
+    if isEightBit {
+      preset.usesFeedback = false
+      preset.feedsRows = false
+      preset.columnPower = 0
+    }
+    let hand = try watched.judge(preset)
+    let bits = min(hand.report.bitsPerWeight, 8)
+    let found = try watched.judge(.stream(bitsPerWeight: bits))
+    #expect(found.report.bitsPerWeight < 1.01 * bits)
+    #expect(found.divergence <= hand.divergence)
   }
 
   /// The expected divergence is of the size of what is measured.

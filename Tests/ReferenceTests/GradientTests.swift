@@ -27,7 +27,7 @@ import Testing
     var gradients: [Int: [Float]] = [:]
     try FloatInterpreter(graph).backpropagate(
       "score", ids: ids, seed: { $0 = weights },
-      observer: { index, _, numbers, _ in gradients[index] = Array(numbers) })
+      observer: { index, _, _, gradient, _ in gradients[index] = Array(gradient) })
     var checked = 0
     for (index, operation) in function.operations.enumerated()
     where operation.code == .linear && operation.operands.count > 2 {

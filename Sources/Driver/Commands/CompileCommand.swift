@@ -141,7 +141,7 @@ struct CompileCommand: ParsableCommand {
 
     let manifest = program.manifest
     let report = manifest.report
-    let estimate = try Self.tokensPerSecond(manifest)
+    let estimate = Self.tokensPerSecond(manifest)
     let batch = program.entry("prefill")?.tokens ?? 0
     if json {
       try Console.json(
@@ -217,11 +217,14 @@ struct CompileCommand: ParsableCommand {
   }
 
   /// The estimate of the whole token: NPU and CPU cycles at their clocks, one after the other.
-  private static func tokensPerSecond(_ manifest: Manifest) throws -> Double {
+  static func secondsPerToken(_ manifest: Manifest) -> Double {
     let report = manifest.report
-    let seconds =
-      Double(report.decodeCycles) / manifest.npuClock
+    return Double(report.decodeCycles) / manifest.npuClock
       + Double(report.decodeCPUCycles) / manifest.cpuClock
+  }
+
+  private static func tokensPerSecond(_ manifest: Manifest) -> Double {
+    let seconds = secondsPerToken(manifest)
     return seconds > 0 ? 1 / seconds : 0
   }
 }

@@ -58,7 +58,9 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "Tokens of one window of text. Default: the model's context, at most 512.")
   var context: Int?
 
-  @Option(name: .customLong("model"), help: "The model a package was made from, to compare with.")
+  @Option(
+    name: .customLong("model"),
+    help: "The model to compare with, where it is another file: a package's, or the unrounded one.")
   var floatModel: String?
 
   @Option(help: "A tokenizer file, when it is not inside or beside the model.")

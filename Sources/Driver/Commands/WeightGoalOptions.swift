@@ -25,13 +25,26 @@ struct WeightGoalOptions: ParsableArguments {
       valueName: "nats"))
   var maxKld: Double?
 
+  @Option(
+    help: ArgumentHelp(
+      "At least this many tokens a second by the predicted cycles; weights get as many bits as that "
+        + "leaves.", valueName: "rate"))
+  var tokensPerSecond: Double?
+
+  private var given: Int {
+    [bitsPerWeight != nil, flash != nil, maxKld != nil, tokensPerSecond != nil].count { $0 }
+  }
+
   /// Whether one is given.
-  var isSet: Bool { bitsPerWeight != nil || flash != nil || maxKld != nil }
+  var isSet: Bool { given > 0 }
 
   func validate() throws {
-    let given = [bitsPerWeight != nil, flash != nil, maxKld != nil].filter { $0 }.count
     guard given <= 1 else {
-      throw ValidationError("give one of --bits-per-weight, --flash and --max-kld")
+      throw ValidationError(
+        "give one of --bits-per-weight, --flash, --max-kld and --tokens-per-second")
+    }
+    if let tokensPerSecond, !(tokensPerSecond > 0 && tokensPerSecond < 1e6) {
+      throw ValidationError("--tokens-per-second must be above 0 and below a million")
     }
     if let bitsPerWeight, !WeightMethod.streamBits.contains(bitsPerWeight) {
       throw ValidationError("--bits-per-weight must be 1 to 8")
@@ -92,6 +105,15 @@ struct WeightGoalOptions: ParsableArguments {
       let name = "b" + String(format: "%.2f", min(max(made.report.bitsPerWeight, 1), 8)) + suffix
       return try compile(made.graph, QuantizationRecipe(name: name) ?? recipe)
     }
+    if let tokensPerSecond {
+      return try reaching(
+        tokensPerSecond, quiet: pipeline.quiet,
+        eightBit: {
+          () throws(DiagnosticError) in
+          try compile(
+            pipeline.quantised(observed, recipe: recipe, method: .eightBit).graph, recipe)
+        }, rounded)
+    }
     guard let flash, let limit = Self.bytes(flash) else {
       return try compile(
         pipeline.quantised(observed, recipe: recipe, method: .eightBit).graph, recipe)
@@ -132,6 +154,40 @@ struct WeightGoalOptions: ParsableArguments {
         "quantize.flash", "the smallest package found takes \(smallest) bytes, not \(limit)",
         wayOut: "at least \(smallest) bytes, or a smaller model")
     }
+    return best
+  }
+
+  /// The program of most bits a weight that gives `rate` tokens a second or more.
+  private func reaching(
+    _ rate: Double, quiet: Bool, eightBit: () throws(DiagnosticError) -> Program,
+    _ rounded: (Double) throws(DiagnosticError) -> Program
+  ) throws(DiagnosticError) -> Program {
+    var search = RateSearch(rate: rate)
+    var best: Program?
+    func judge(_ program: Program) {
+      let report = program.manifest.report
+      let seconds = CompileCommand.secondsPerToken(program.manifest)
+      search.note(bits: report.bitsPerWeight, seconds: seconds)
+      if search.best == search.tried.count - 1 { best = program }
+      guard !quiet else { return }
+      if search.tried.count == 1 { print("bits a weight  weights, bytes  tokens a second") }
+      print(
+        String(
+          format: "%13.2f  %14d  %15.2f", report.bitsPerWeight, report.weightStreamBytes,
+          1 / max(seconds, 1e-12)) + (search.isFast(seconds) ? "  fast enough" : ""))
+    }
+    judge(try eightBit())
+    while let bits = search.next { judge(try rounded(bits)) }
+    guard let best else {
+      let fastest = search.tried.map(\.seconds).min() ?? 1
+      throw DiagnosticError(
+        "quantize.rate",
+        String(
+          format: "the fastest program found gives %.2f tokens a second, not %.2f",
+          1 / max(fastest, 1e-12), rate),
+        wayOut: "a part with faster memory, a shorter context or a smaller model")
+    }
+    if !quiet { print("") }
     return best
   }
 

@@ -32,13 +32,8 @@ struct AttributionReport {
     guard let recipe = QuantizationRecipe(name: plan.quant) else {
       throw DiagnosticError("quantize.recipe", "there is no recipe '\(plan.quant)'")
     }
-    let quantising = ProgressBar("quantising", quiet: quiet)
-    let calibration = try Quantizer.calibrate(
-      model.graph,
-      on: try pipeline.calibrationSequences(
-        model, text: plan.calibration, limit: ModelPipeline.calibrationTokens))
-    let study = try QuantizationStudy(model.graph, recipe: recipe, calibration: calibration)
-    quantising.finish()
+    let study = try Self.study(
+      model, recipe: recipe, calibration: plan.calibration, pipeline, quiet: quiet)
     let windows = TokenSequences.split(
       try TextFile.read(text), tokenizer: tokenizer, context: model.configuration.context,
       limit: plan.maxTokens)
@@ -53,6 +48,27 @@ struct AttributionReport {
         left -= part.count
         return part.isEmpty ? nil : Array(part)
       })
+  }
+
+  /// The same quantisation that `compile` and `evaluate` make.
+  private static func study(
+    _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?,
+    _ pipeline: ModelPipeline, quiet: Bool
+  ) throws(DiagnosticError) -> QuantizationStudy {
+    if let method = recipe.weights {
+      let observed = try pipeline.observed(model, calibration: calibration, holdsOut: false)
+      let bar = StagedProgress(quiet: quiet)
+      defer { bar.finish() }
+      return try QuantizationStudy(
+        observed, recipe: recipe, method: method, progress: bar.update)
+    }
+    let bar = ProgressBar("quantising", quiet: quiet)
+    defer { bar.finish() }
+    let ranges = try Quantizer.calibrate(
+      model.graph,
+      on: try pipeline.calibrationSequences(
+        model, text: calibration, limit: ModelPipeline.calibrationTokens))
+    return try QuantizationStudy(model.graph, recipe: recipe, calibration: ranges)
   }
 
   /// Two tables: stages, then the tensors with the lowest signal-to-noise ratios.

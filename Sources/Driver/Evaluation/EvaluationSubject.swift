@@ -77,6 +77,20 @@ struct EvaluationSubject: Sendable {
     contentChecksum = Self.checksum(imported.graph)
     guard plan.stage != .float else {
       make = { () throws(DiagnosticError) in float }
+      guard let path = plan.floatModel else { return }
+      // Another file's weights of the same model: what some other quantisation of it costs.
+      let other = try pipeline.imported(
+        path, ImportOptions(context: context, tokenizer: plan.tokenizer))
+      guard other.configuration.vocabulary == imported.configuration.vocabulary else {
+        throw DiagnosticError(
+          "evaluate.reference",
+          "has \(other.configuration.vocabulary) tokens, \(plan.model) "
+            + "\(imported.configuration.vocabulary): they are not the same model",
+          at: SourceLocation(file: path))
+      }
+      let reference = try FloatLogitModel(other.graph)
+      makeReference = { () throws(DiagnosticError) in reference }
+      contentChecksum ^= Self.checksum(other.graph)
       return
     }
     makeReference = { () throws(DiagnosticError) in float }

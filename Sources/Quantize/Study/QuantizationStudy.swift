@@ -22,10 +22,29 @@ public struct QuantizationStudy: Sendable {
   ) throws(DiagnosticError) {
     integer = try Quantizer.quantize(graph, recipe: recipe, calibration: calibration)
     float = try Migration(graph, calibration: calibration, recipe: recipe).applied(to: graph)
+    function = try Self.scored(graph)
+  }
+
+  /// Quantises an observed model by a method for its weights, and keeps what is needed to take it
+  /// apart.
+  public init(
+    _ observed: ObservedModel, recipe: QuantizationRecipe, method: WeightMethod,
+    progress: ObservedModel.Progress
+  ) throws(DiagnosticError) {
+    let made = try Quantizer.migrated(
+      observed.graph, recipe: recipe, calibration: observed.calibration,
+      curvature: observed.curvature, method: method
+    ) { progress("rounding weights", $0, $1) }
+    integer = made.graph
+    float = try made.migration.applied(to: observed.graph)
+    function = try Self.scored(observed.graph)
+  }
+
+  private static func scored(_ graph: Graph) throws(DiagnosticError) -> String {
     guard let function = graph.function("score") ?? graph.function("decode") else {
       throw DiagnosticError("quantize.function", "the graph has neither 'score' nor 'decode'")
     }
-    self.function = function.name
+    return function.name
   }
 
   /// The two forms of the function that is run; their operations and values correspond by index.

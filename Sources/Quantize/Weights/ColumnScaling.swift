@@ -1,5 +1,4 @@
 import Foundation
-import Reference
 
 /// Factors that make the input channels of layers alike in what an error in them costs. The weights
 /// of a dear channel grow, and so does the share of the grid they get; the operation before it
@@ -16,31 +15,11 @@ struct ColumnScaling {
   private static let limit: Float = 16
 
   /// The factors for all sites with a gram matrix.
-  init(_ curvature: Curvature, method: WeightMethod) {
+  init(_ factors: CurvatureFactors, method: WeightMethod) {
     guard method.columnPower > 0 else { return }
-    let sites = curvature.grams.sorted { $0.key.description < $1.key.description }
-    var found = [[Float]](repeating: [], count: sites.count)
-    found.withUnsafeMutableBufferPointer { found in
-      nonisolated(unsafe) let found = found
-      Parallel.ranges(sites.count, grain: 1) { range in
-        for index in range {
-          let gram = sites[index].value
-          let size = Int(Double(gram.count).squareRoot().rounded())
-          guard
-            let factor = FeedbackFactor(
-              gram, size: size, factors: nil,
-              shrinkage: FeedbackFactor.shrinkage(
-                size: size, tokens: curvature.tokens, least: method.shrinkage),
-              ordersByActivity: method.ordersByActivity)
-          else { continue }
-          var costs = [Float](repeating: 0, count: size)
-          for (i, channel) in factor.order.enumerated() { costs[channel] = factor.costs[i] }
-          if !method.usesFeedback { costs = (0..<size).map { gram[$0 * size + $0] } }
-          found[index] = Self.factors(costs, power: method.columnPower)
-        }
-      }
+    for (site, factor) in factors.inputs {
+      self.factors[site] = Self.factors(factor.channelCosts(), power: method.columnPower)
     }
-    for (site, values) in zip(sites, found) where !values.isEmpty { factors[site.key] = values }
   }
 
   /// `cost^(−power/2)`, normalised and bounded.

@@ -1,11 +1,12 @@
 import Reference
 
 extension FeedbackFactor {
-  /// The mean of all channels' costs.
-  var meanCost: Float { costs.reduce(0, +) / Float(max(size, 1)) }
-
   /// `e H eᵀ` of each row's rounding error, with the damped gram matrix H.
-  func losses(_ matrix: MigratedMatrix, _ integers: [Int8], steps: [Float]) -> [Float] {
+  ///
+  /// - Parameter units: what the values of each channel were multiplied by.
+  func losses(
+    _ matrix: MigratedMatrix, _ integers: [Int8], steps: [Float], units: [Float]? = nil
+  ) -> [Float] {
     var losses = [Float](repeating: 0, count: matrix.rows)
     losses.withUnsafeMutableBufferPointer { losses in
       nonisolated(unsafe) let losses = losses
@@ -17,8 +18,9 @@ extension FeedbackFactor {
           let row = group * stride
           let base = row * size
           for (i, channel) in order.enumerated() {
-            errors[i] =
+            let error =
               matrix.values[base + channel] - Float(integers[base + channel]) * steps[row]
+            errors[i] = error * (units?[channel] ?? 1)
           }
           var sum: Float = 0
           feedback.withUnsafeBufferPointer { feedback in
@@ -28,7 +30,7 @@ extension FeedbackFactor {
                 var lanes = SIMD8<Float>.zero
                 var j = 0
                 let coefficients = UnsafeRawPointer(
-                  feedback.baseAddress.unsafelyUnwrapped + i * size)
+                  feedback.baseAddress.unsafelyUnwrapped + Self.start(i))
                 let earlier = UnsafeRawPointer(errors.baseAddress.unsafelyUnwrapped)
                 while j + 8 <= i {
                   lanes +=
@@ -38,7 +40,7 @@ extension FeedbackFactor {
                 }
                 left += lanes.sum()
                 while j < i {
-                  left += feedback[i * size + j] * errors[j]
+                  left += feedback[Self.start(i) + j] * errors[j]
                   j += 1
                 }
                 sum += costs[i] * left * left

@@ -11,11 +11,15 @@ struct FeedbackFactor: Sendable {
   let size: Int
   /// The channels in the order they are rounded.
   let order: [Int]
-  /// `[size, size]` row-major, in rounding order: row i holds the coefficients of the errors
-  /// `0 ..< i`.
+  /// In rounding order, row after row without gaps: the i coefficients of row i are those of the
+  /// errors `0 ..< i` and start at ``start(_:)``.
   let feedback: [Float]
   /// `R_ii²`, in rounding order: what a unit of error left in channel i costs.
   let costs: [Float]
+
+  /// Where row i of ``feedback`` starts.
+  @inline(__always)
+  static func start(_ i: Int) -> Int { i &* (i &- 1) / 2 }
 
   /// What an idle channel costs, as a share of the mean.
   static let floor = 1e-4
@@ -25,7 +29,7 @@ struct FeedbackFactor: Sendable {
     min(max(least, 0.5 * Float(size) / Float(max(tokens, 1))), 0.5)
   }
 
-  /// The factor of a gram matrix whose rows and columns are multiplied by `factors`.
+  /// The factor of a gram matrix.
   ///
   /// - Parameters:
   ///   - shrinkage: how much of each product of two channels is not believed, 0 to 1. A gram matrix
@@ -33,14 +37,11 @@ struct FeedbackFactor: Sendable {
   ///     Wolf, "A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices", 2004).
   ///   - ordersByActivity: large diagonal entries first (GPTQ's "act order").
   /// - Returns: nil when the matrix is not positive definite even when damped.
-  init?(
-    _ gram: [Float], size: Int, factors: [Float]?, shrinkage: Float, ordersByActivity: Bool
-  ) {
+  init?(_ gram: [Float], size: Int, shrinkage: Float, ordersByActivity: Bool) {
     self.size = size
     let k = size
     guard gram.count == k * k, k > 0 else { return nil }
-    func factor(_ i: Int) -> Double { Double(factors?[i] ?? 1) }
-    let diagonal = (0..<k).map { Double(gram[$0 * k + $0]) * factor($0) * factor($0) }
+    let diagonal = (0..<k).map { Double(gram[$0 * k + $0]) }
     let mean = diagonal.reduce(0, +) / Double(k)
     guard mean > 0, mean.isFinite else { return nil }
     order =
@@ -53,21 +54,33 @@ struct FeedbackFactor: Sendable {
       let p = order[k - 1 - a]
       for b in 0...a {
         let q = order[k - 1 - b]
-        lower[a * k + b] = Double(gram[p * k + q]) * factor(p) * factor(q) * believed
+        lower[a * k + b] = Double(gram[p * k + q]) * believed
       }
       lower[a * k + a] = diagonal[p] + mean * Self.floor
     }
     guard Self.cholesky(&lower, k) else { return nil }
-    var feedback = [Float](repeating: 0, count: k * k)
+    var feedback = [Float](repeating: 0, count: Self.start(k))
     var costs = [Float](repeating: 0, count: k)
     for i in 0..<k {
       let column = k - 1 - i
       let pivot = lower[column * k + column]
       costs[i] = Float(pivot * pivot)
-      for j in 0..<i { feedback[i * k + j] = Float(lower[(k - 1 - j) * k + column] / pivot) }
+      let start = Self.start(i)
+      for j in 0..<i { feedback[start + j] = Float(lower[(k - 1 - j) * k + column] / pivot) }
     }
     self.feedback = feedback
     self.costs = costs
+  }
+
+  /// What a unit of error left in each channel costs, by channel, when the channels' values are
+  /// multiplied by `units` and the weights divided by them.
+  func channelCosts(units: [Float]? = nil) -> [Float] {
+    var result = [Float](repeating: 0, count: size)
+    for (i, channel) in order.enumerated() {
+      let unit = units?[channel] ?? 1
+      result[channel] = costs[i] * unit * unit
+    }
+    return result
   }
 
   /// Replaces the lower triangle by its Cholesky factor, row by row.

@@ -7,10 +7,14 @@ final class GramMatrix {
   /// Rows and columns.
   let size: Int
   /// Row-major; only columns at and right of the diagonal's block are kept up to date until
-  /// ``finish()``.
+  /// ``mean()``.
   private(set) var values: [Float]
-  /// How many rows were added.
-  private(set) var rows = 0
+  /// How many rows were added, each counted by its weight.
+  private(set) var mass = 0.0
+  private var squares = 0.0
+
+  /// How many equally weighted rows would say as much.
+  var effectiveRows: Double { squares > 0 ? mass * mass / squares : 0 }
 
   private static let rowTile = 4
   private static let columnTile = 8
@@ -21,9 +25,29 @@ final class GramMatrix {
     values = [Float](repeating: 0, count: size * size)
   }
 
+  /// Adds the outer products of `count` rows of `size` numbers, each times its weight.
+  func add(_ x: UnsafePointer<Float>, rows count: Int, weights: [Float]) {
+    guard weights.count == count else { return }
+    mass += weights.reduce(0) { $0 + Double($1) }
+    squares += weights.reduce(0) { $0 + Double($1) * Double($1) }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: max(count * size, 1)) { room in
+      guard let scaled = room.baseAddress else { return }
+      for t in 0..<count {
+        let factor = weights[t].squareRoot()
+        for i in 0..<size { scaled[t * size + i] = x[t * size + i] * factor }
+      }
+      accumulate(scaled, rows: count)
+    }
+  }
+
   /// Adds the outer products of `count` rows of `size` numbers.
   func add(_ x: UnsafePointer<Float>, rows count: Int) {
-    rows += count
+    mass += Double(count)
+    squares += Double(count)
+    accumulate(x, rows: count)
+  }
+
+  private func accumulate(_ x: UnsafePointer<Float>, rows count: Int) {
     let k = size
     values.withUnsafeMutableBufferPointer { values in
       guard let base = values.baseAddress else { return }
@@ -94,9 +118,9 @@ final class GramMatrix {
 
   /// The mean outer product, all of it; nil when no row was added.
   func mean() -> [Float]? {
-    guard rows > 0 else { return nil }
+    guard mass > 0 else { return nil }
     let k = size
-    let factor = 1 / Float(rows)
+    let factor = Float(1 / mass)
     for i in 0..<k {
       for j in i..<k {
         let v = values[i * k + j] * factor
@@ -106,7 +130,8 @@ final class GramMatrix {
     }
     let result = values
     values = []
-    rows = 0
+    mass = 0
+    squares = 0
     return result
   }
 }

@@ -18,10 +18,10 @@ public struct ObservedModel: Sendable {
   /// Runs token sequences, and text that a small model writes itself, through a float graph.
   ///
   /// - Parameters:
-  ///   - backward: the most tokens run backwards.
+  ///   - limit: the most tokens run backwards.
   ///   - holdsOut: whether an eighth of the tokens, 1024 at most, is kept for ``heldOut``.
   public init(
-    _ graph: Graph, calibrationTokens sequences: [[Int32]], backward: Int, holdsOut: Bool = false,
+    _ graph: Graph, calibrationTokens sequences: [[Int32]], limit: Int, holdsOut: Bool = false,
     progress: Progress
   ) throws(DiagnosticError) {
     self.graph = graph
@@ -36,9 +36,9 @@ public struct ObservedModel: Sendable {
     calibration = try calibrator.observe(seen + Calibrator.coldStarts(of: sequences))
     let (watched, kept) = holdsOut ? Self.split(seen) : (seen, [])
     heldOut = kept
-    curvature = try CurvatureCollector(graph).collect(
-      watched + Calibrator.coldStarts(of: sequences), backward: backward
-    ) { progress("watching errors", $0, $1) }
+    curvature = try CurvatureCollector(graph).collect(watched, limit: limit) {
+      progress("watching errors", $0, $1)
+    }
   }
 
   /// Fewer tokens tell too little of how channels go together; what is missing the model writes, at

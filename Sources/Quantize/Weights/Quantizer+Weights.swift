@@ -6,11 +6,11 @@ extension Quantizer {
   ///
   /// - Parameters:
   ///   - sequences: tokens, each starting at position 0.
-  ///   - backward: the most tokens run backwards, for the sensitivities.
+  ///   - limit: the most tokens run.
   public static func curvature(
-    _ graph: Graph, _ sequences: [[Int32]], backward: Int
+    _ graph: Graph, _ sequences: [[Int32]], limit: Int
   ) throws(DiagnosticError) -> Curvature {
-    try CurvatureCollector(graph).collect(sequences, backward: backward)
+    try CurvatureCollector(graph).collect(sequences, limit: limit)
   }
 
   /// Quantises with a method for the weights.
@@ -22,20 +22,26 @@ extension Quantizer {
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
     method: WeightMethod, progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
-    let method = try settled(
+    let made = try migrated(
+      graph, recipe: recipe, calibration: calibration, curvature: curvature, method: method,
+      progress: progress)
+    return (made.graph, made.report)
+  }
+
+  /// As above, with the rescalings that were chosen.
+  static func migrated(
+    _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
+    method: WeightMethod, progress: (_ done: Int, _ of: Int) -> Void
+  ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport, migration: Migration) {
+    let solver = try settled(
       method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
-    let migration = Migration(
-      graph, calibration: calibration, recipe: recipe,
-      columns: ColumnScaling(curvature, method: method))
     let scales = try ScalePlan(
-      graph, recipe: recipe, calibration: calibration, migration: migration)
-    let solver = try WeightSolver(
-      graph, migration: migration, curvature: curvature, method: method)
+      graph, recipe: recipe, calibration: calibration, migration: solver.migration)
     let (weights, report) = try solver.solve(progress: progress)
     var builder = IntegerGraphBuilder(
-      graph, recipe: recipe, calibration: calibration, migration: migration, scales: scales,
-      rounded: weights)
-    return (try builder.build(), report)
+      graph, recipe: recipe, calibration: calibration, migration: solver.migration,
+      scales: scales, rounded: weights)
+    return (try builder.build(), report, solver.migration)
   }
 
   /// The float model with rounded weights in place of its own: what rounding costs by itself.
@@ -43,43 +49,55 @@ extension Quantizer {
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
     method: WeightMethod
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
-    let method = try settled(
+    let solver = try settled(
       method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
-    let migration = Migration(
-      graph, calibration: calibration, recipe: recipe,
-      columns: ColumnScaling(curvature, method: method))
-    let solver = try WeightSolver(
-      graph, migration: migration, curvature: curvature, method: method)
     let (weights, report) = try solver.solve { _, _ in }
     return (solver.restored(weights), report)
   }
 
-  /// A method whose power of column scaling is the one that is expected to lose least at the bits it
-  /// asks for, judged on a part of the rows (the search of AWQ).
+  /// A solver for a method.
+  static func solver(
+    _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
+    factors: CurvatureFactors, method: WeightMethod
+  ) throws(DiagnosticError) -> WeightSolver {
+    let migration = Migration(
+      graph, calibration: calibration, recipe: recipe,
+      columns: ColumnScaling(factors, method: method))
+    return try WeightSolver(
+      graph, migration: migration, curvature: curvature, factors: factors, method: method)
+  }
+
+  /// A solver for a method whose power of column scaling is the one that is expected to lose least at
+  /// the bits it asks for, judged on a part of the rows (the search of AWQ).
   private static func settled(
     _ method: WeightMethod, _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration,
     curvature: Curvature
-  ) throws(DiagnosticError) -> WeightMethod {
+  ) throws(DiagnosticError) -> WeightSolver {
+    let factors = try CurvatureFactors(
+      graph, curvature, migration: Migration(graph, calibration: calibration, recipe: recipe),
+      method: method)
+    func solver(_ method: WeightMethod) throws(DiagnosticError) -> WeightSolver {
+      try self.solver(
+        graph, recipe: recipe, calibration: calibration, curvature: curvature, factors: factors,
+        method: method)
+    }
     guard method.searchesPower, recipe.activations != .int8,
       case .bitsPerWeight(let bits) = method.grid
-    else { return method }
-    var best = method
+    else { return try solver(method) }
+    var best: WeightSolver?
     var least = Double.infinity
     for power: Float in [0.5, 0.25, 0, 0.75] {
       var candidate = method
       candidate.columnPower = power
-      let migration = Migration(
-        graph, calibration: calibration, recipe: recipe,
-        columns: ColumnScaling(curvature, method: candidate))
-      let solver = try WeightSolver(
-        graph, migration: migration, curvature: curvature, method: candidate)
+      let solver = try solver(candidate)
       let step = try solver.search(bitsPerWeight: bits)
       let expected = try solver.sampled(lossStep: step).expectedDivergence
       if expected < least {
         least = expected
-        best = candidate
+        best = solver
       }
     }
-    return best
+    if let best { return best }
+    return try solver(method)
   }
 }

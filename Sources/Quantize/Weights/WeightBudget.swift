@@ -57,11 +57,13 @@ extension Quantizer {
   private static func solver(
     _ observed: ObservedModel, recipe: QuantizationRecipe, method: WeightMethod
   ) throws(DiagnosticError) -> WeightSolver {
-    let migration = Migration(
-      observed.graph, calibration: observed.calibration, recipe: recipe,
-      columns: ColumnScaling(observed.curvature, method: method))
-    return try WeightSolver(
-      observed.graph, migration: migration, curvature: observed.curvature, method: method)
+    let migration = Migration(observed.graph, calibration: observed.calibration, recipe: recipe)
+    return try solver(
+      observed.graph, recipe: recipe, calibration: observed.calibration,
+      curvature: observed.curvature,
+      factors: try CurvatureFactors(
+        observed.graph, observed.curvature, migration: migration, method: method),
+      method: method)
   }
 
   /// Quantises within a bound on the divergence, with as few bits as a few tries find.

@@ -6,7 +6,7 @@ extension WeightMethod {
   ///
   /// Keys: `levels` (1–127), `step` (nats), `feedback` (0, 1), `order` (0, 1: largest channel first),
   /// `shrinkage` (0–1), `power` (0–1: cost moved out of columns), `rate` (how strongly bits weigh),
-  /// `backward` (tokens).
+  /// `rows` (0, 1: feedback among rows), `rowshrinkage` (0–1), `tokens` (to see what errors cost).
   ///
   /// - Returns: false when a pair cannot be understood.
   mutating func apply(_ options: String) -> Bool {
@@ -32,7 +32,11 @@ extension WeightMethod {
         columnPower = Float(value)
         searchesPower = false
       case "rate": rateWeight = Float(value)
-      case "backward": backwardTokens = Int(value)
+      case "rows": feedsRows = value != 0
+      case "rowshrinkage":
+        guard value <= 1 else { return false }
+        rowShrinkage = Float(value)
+      case "tokens": curvatureTokens = Int(value)
       default: return false
       }
     }

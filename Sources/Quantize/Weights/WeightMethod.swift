@@ -17,8 +17,12 @@ public struct WeightMethod: Hashable, Sendable {
   public var usesFeedback = true
   /// The least share of each product of two channels that is not believed; few tokens raise it.
   public var shrinkage: Float = 0.01
+  /// Whether a row's error is made good in later rows.
+  public var feedsRows = true
+  /// The same as ``shrinkage`` for the rows' gradients.
+  public var rowShrinkage: Float = 0.01
   /// Whether channels are rounded largest first.
-  public var ordersByActivity = false
+  public var ordersByActivity = true
   /// How much of a channel's cost is moved out of the weights into the operation before: 0 none,
   /// 1 all, so that all channels cost the same.
   public var columnPower: Float = 0.5
@@ -27,8 +31,8 @@ public struct WeightMethod: Hashable, Sendable {
   /// How strongly choices weigh bits; 0 rounds to the nearest, 1 is the rate of exchange at which
   /// a finer step would buy the same.
   public var rateWeight: Float = 0
-  /// The most tokens run backwards for the sensitivities.
-  public var backwardTokens = 2048
+  /// The most tokens run backwards to see what errors cost.
+  public var curvatureTokens = 8192
 
   /// A method for a grid.
   public init(grid: Grid) { self.grid = grid }

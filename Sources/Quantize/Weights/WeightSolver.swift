@@ -9,55 +9,50 @@ import TensorCore
 struct WeightSolver {
   /// One layer to round.
   private struct Layer {
-    let id: ConstantID
-    let name: String
-    let rows: Int
-    let columns: Int
-    /// What makes the values it reads.
-    let site: Site
-    /// What an error in each output channel costs.
+    let layer: LinearLayer
+    /// What an error in each output channel costs, after what later ones make good.
     let sensitivities: [Float]
+    /// How errors in what it reads are made good.
+    let factor: FeedbackFactor?
+    /// What the values it reads are multiplied by.
+    let units: [Float]?
+    /// How errors in what it makes are made good.
+    let outputs: FeedbackFactor?
+
+    var id: ConstantID { layer.id }
+    var rows: Int { layer.rows }
+    var columns: Int { layer.columns }
   }
 
   let graph: Graph
   let migration: Migration
   private let method: WeightMethod
   private let layers: [Layer]
-  private let factors: [Site: FeedbackFactor]
 
   /// Called with how much is done, of how much.
   typealias Progress = (_ done: Int, _ of: Int) -> Void
 
   /// Prepares the layers of `score` (or `decode`).
   init(
-    _ graph: Graph, migration: Migration, curvature: Curvature, method: WeightMethod
+    _ graph: Graph, migration: Migration, curvature: Curvature, factors: CurvatureFactors,
+    method: WeightMethod
   ) throws(DiagnosticError) {
     self.graph = graph
     self.migration = migration
     self.method = method
-    guard let function = graph.function("score") ?? graph.function("decode") else {
-      throw DiagnosticError("quantize.function", "the graph has neither 'score' nor 'decode'")
+    layers = try LinearLayer.all(in: graph).map { layer in
+      let outputs = factors.outputs[layer.site]
+      var costs = Self.migrated(
+        curvature.sensitivities[layer.site] ?? [Float](repeating: 1, count: layer.rows),
+        layer.id, migration)
+      if let outputs {
+        let rows = migration.rowFactors[layer.id]
+        costs = outputs.channelCosts(units: rows.map { $0.map { 1 / $0 } })
+      }
+      return Layer(
+        layer: layer, sensitivities: costs, factor: factors.inputs[layer.reads],
+        units: migration.siteFactors[layer.reads], outputs: outputs)
     }
-    let sites = Site.sites(of: function)
-    var producer: [ValueID: Site] = [:]
-    var found: [Layer] = []
-    var known = Set<ConstantID>()
-    for (operation, site) in zip(function.operations, sites) {
-      for id in operation.results { producer[id] = site }
-      guard operation.code == .linear, operation.operands.count > 1,
-        case .value(let x) = operation.operands[0],
-        case .constant(let id) = operation.operands[1], let from = producer[x],
-        graph[id].type.shape.rank == 2, known.insert(id).inserted
-      else { continue }
-      let rows = graph[id].type.shape[0]
-      let seen = curvature.sensitivities[site] ?? [Float](repeating: 1, count: rows)
-      found.append(
-        Layer(
-          id: id, name: graph[id].name, rows: rows, columns: graph[id].type.shape[1], site: from,
-          sensitivities: Self.migrated(seen, id, migration)))
-    }
-    layers = found
-    factors = Self.factors(found, curvature, migration, method)
   }
 
   /// What an error costs after a layer's rows were turned and scaled.
@@ -77,35 +72,6 @@ struct WeightSolver {
     return result
   }
 
-  /// The factors of all gram matrices, two at a time.
-  private static func factors(
-    _ layers: [Layer], _ curvature: Curvature, _ migration: Migration, _ method: WeightMethod
-  ) -> [Site: FeedbackFactor] {
-    var sites: [(site: Site, size: Int)] = []
-    var seen = Set<Site>()
-    for layer in layers where seen.insert(layer.site).inserted {
-      sites.append((layer.site, layer.columns))
-    }
-    var made = [FeedbackFactor?](repeating: nil, count: sites.count)
-    made.withUnsafeMutableBufferPointer { made in
-      nonisolated(unsafe) let made = made
-      Parallel.ranges(sites.count, grain: 1) { range in
-        for index in range {
-          let (site, size) = sites[index]
-          guard let gram = curvature.grams[site] else { continue }
-          made[index] = FeedbackFactor(
-            gram, size: size, factors: migration.siteFactors[site],
-            shrinkage: FeedbackFactor.shrinkage(
-              size: size, tokens: curvature.tokens, least: method.shrinkage),
-            ordersByActivity: method.ordersByActivity)
-        }
-      }
-    }
-    var result: [Site: FeedbackFactor] = [:]
-    for ((site, _), factor) in zip(sites, made) { result[site] = factor }
-    return result
-  }
-
   /// Rounds all layers.
   func solve(
     progress: Progress
@@ -115,20 +81,69 @@ struct WeightSolver {
     switch method.grid {
     case .levels: break
     case .lossStep(let step): lossStep = step
-    case .bitsPerWeight(let bits): lossStep = try search(bitsPerWeight: bits)
+    case .bitsPerWeight(let bits):
+      let step = try search(bitsPerWeight: bits)
+      lossStep = step
+      if sampleStride > 1, layers.contains(where: { $0.outputs != nil }) {
+        lossStep = try search(bitsPerWeight: max(bits - excess(step), 0.5))
+      }
     }
     var report = WeightReport()
     var weights: [ConstantID: WeightQuantizer.Result] = [:]
     let total = layers.reduce(0) { $0 + $1.rows * $1.columns }
     var done = 0
-    for layer in layers {
-      let (result, line) = try round(layer, lossStep: lossStep, stride: 1)
-      weights[layer.id] = result
-      report.layers.append(line)
-      done += line.count
+    for first in stride(from: 0, to: layers.count, by: Self.batch) {
+      let part = first..<min(first + Self.batch, layers.count)
+      for (layer, (result, line)) in zip(layers[part], try round(part, lossStep: lossStep)) {
+        weights[layer.id] = result
+        report.layers.append(line)
+        done += line.count
+      }
       progress(done, total)
     }
     return (weights, report)
+  }
+
+  /// How many layers are rounded side by side.
+  private static let batch = 8
+
+  /// Rounds a few layers side by side: rows of a layer may follow from one another.
+  private func round(
+    _ part: Range<Int>, lossStep: Double?
+  ) throws(DiagnosticError) -> [(result: WeightQuantizer.Result, line: WeightReport.Layer)] {
+    typealias Outcome = Result<(WeightQuantizer.Result, WeightReport.Layer), DiagnosticError>
+    var outcomes = [Outcome?](repeating: nil, count: part.count)
+    outcomes.withUnsafeMutableBufferPointer { outcomes in
+      nonisolated(unsafe) let outcomes = outcomes
+      Parallel.ranges(part.count, grain: 1) { range in
+        for index in range {
+          outcomes[index] = Outcome { () throws(DiagnosticError) in
+            try round(layers[part.lowerBound + index], lossStep: lossStep, stride: 1)
+          }
+        }
+      }
+    }
+    var found: [(result: WeightQuantizer.Result, line: WeightReport.Layer)] = []
+    for outcome in outcomes {
+      if let made = try outcome?.get() { found.append(made) }
+    }
+    return found
+  }
+
+  /// Bits a weight that whole layers take beyond what their samples say, since only whole layers hand
+  /// errors from row to row: seen on layers from the middle.
+  private func excess(_ lossStep: Double) throws(DiagnosticError) -> Double {
+    let middle = layers.count / 2
+    let part = max(0, middle - Self.batch / 2)..<min(layers.count, middle + Self.batch / 2)
+    let whole = try round(part, lossStep: lossStep).map(\.line)
+    var (more, count) = (0.0, 0)
+    for (index, line) in zip(part, whole) {
+      let sample = try round(layers[index], lossStep: lossStep, stride: sampleStride).line
+      let bits = Double(sample.bits) / Double(max(sample.count, 1))
+      more += Double(line.bits) - bits * Double(line.count)
+      count += line.count
+    }
+    return more / Double(max(count, 1))
   }
 
   /// The step of loss that gives this many bits a weight, from a part of each layer's rows.
@@ -149,15 +164,18 @@ struct WeightSolver {
     return exp2(best.at)
   }
 
+  /// Of large models every so-many-th row is looked at.
+  private var sampleStride: Int {
+    max(1, layers.reduce(0) { $0 + $1.rows * $1.columns } / 4_000_000)
+  }
+
   /// What rounding would make of the weights, from a part of each layer's rows.
   ///
   /// - Parameter lossStep: nil for a grid of levels.
   func sampled(lossStep: Double?) throws(DiagnosticError) -> WeightReport {
-    let total = layers.reduce(0) { $0 + $1.rows * $1.columns }
-    let stride = max(1, total / 4_000_000)
     var report = WeightReport()
     for layer in layers {
-      var line = try round(layer, lossStep: lossStep, stride: stride).line
+      var line = try round(layer, lossStep: lossStep, stride: sampleStride).line
       // Sampled layers weigh as much as they will in the whole.
       let factor = Double(layer.rows * layer.columns) / Double(max(line.count, 1))
       line.bits = Int(Double(line.bits) * factor)
@@ -180,16 +198,19 @@ struct WeightSolver {
     else {
       throw DiagnosticError(
         "quantize.operation", "the weight is not a matrix of finite numbers",
-        at: SourceLocation(element: layer.name))
+        at: SourceLocation(element: layer.layer.name))
     }
     let chosen = stride == 1 ? nil : whole.sampledRows(stride: stride)
     let matrix = chosen.map { whole.picking($0) } ?? whole
     let sensitivities = chosen.map { $0.map { layer.sensitivities[$0] } } ?? layer.sensitivities
-    let factor = factors[layer.site]
-    var rounder = FeedbackRounder(factor: method.usesFeedback ? factor : nil, limit: 127)
+    let factor = layer.factor
+    let costs = factor?.channelCosts(units: layer.units)
+    var rounder = FeedbackRounder(
+      factor: method.usesFeedback ? factor : nil, limit: 127, units: layer.units)
     let steps: [Float]
     if let lossStep {
-      steps = Self.steps(matrix, sensitivities, meanCost: factor?.meanCost ?? 1, lossStep)
+      let mean = costs.map { $0.reduce(0, +) / Float(max($0.count, 1)) } ?? 1
+      steps = Self.steps(matrix, sensitivities, meanCost: mean, lossStep)
       if method.rateWeight > 0 {
         // Prices from what plain rounding gives, then from what weighing bits made of it.
         var plain = rounder
@@ -203,19 +224,24 @@ struct WeightSolver {
       var limit = 127
       if case .levels(let levels) = method.grid { limit = min(max(levels, 1), 127) }
       rounder.limit = limit
-      steps = Self.steps(matrix, factor, limit: limit)
+      steps = Self.steps(matrix, costs, limit: limit)
     }
-    let integers = rounder.round(matrix, steps: steps)
-    var loss = 0.0
-    if let factor {
-      let losses = factor.losses(matrix, integers, steps: steps)
-      for (row, value) in losses.enumerated() {
-        loss += 0.5 * Double(value) * Double(sensitivities[row])
-      }
+    if method.usesFeedback, chosen == nil, let outputs = layer.outputs {
+      rounder.outputs = outputs
+      rounder.rowUnits = migration.rowFactors[layer.id]
     }
+    var (integers, losses) = rounder.rounded(matrix, steps: steps)
+    var weights = sensitivities
+    if rounder.outputs != nil, let outputs = layer.outputs {
+      // These losses are in the units of what the layer makes.
+      weights = outputs.channelCosts()
+    } else if rounder.factor == nil, let factor {
+      losses = factor.losses(matrix, integers, steps: steps, units: layer.units)
+    }
+    let loss = zip(losses, weights).reduce(0.0) { $0 + 0.5 * Double($1.0) * Double($1.1) }
     let line = WeightReport.Layer(
-      name: layer.name, count: integers.count, bits: Self.streamBits(integers, matrix.columns),
-      expectedDivergence: loss)
+      name: layer.layer.name, count: integers.count,
+      bits: Self.streamBits(integers, matrix.columns), expectedDivergence: loss)
     let least = (steps.max() ?? 0) * 0x1p-20
     let scales = steps.map { $0 > 0 ? max($0, least) : max(least, 1e-20) }
     return (
@@ -238,12 +264,9 @@ struct WeightSolver {
 
   /// Steps for which a grid of few levels errs least.
   private static func steps(
-    _ matrix: MigratedMatrix, _ factor: FeedbackFactor?, limit: Int
+    _ matrix: MigratedMatrix, _ columnCosts: [Float]?, limit: Int
   ) -> [Float] {
-    var costs = [Float](repeating: 1, count: matrix.columns)
-    if let factor {
-      for (i, channel) in factor.order.enumerated() { costs[channel] = factor.costs[i] }
-    }
+    let costs = columnCosts ?? [Float](repeating: 1, count: matrix.columns)
     var steps = [Float](repeating: 0, count: matrix.rows)
     steps.withUnsafeMutableBufferPointer { steps in
       nonisolated(unsafe) let out = steps
