@@ -390,7 +390,7 @@ public struct ProgramCompiler {
     let context = graph.states.first?.type.shape[1] ?? 0
     let position = position(lowered)
     let steps = Step.decode(emitted.words) ?? []
-    return Manifest(
+    var manifest = Manifest(
       model: Manifest.Model(
         name: facts.name, architecture: facts.architecture, parameters: facts.parameters,
         vocabulary: decode.function[logits].type.shape.count,
@@ -408,6 +408,11 @@ public struct ProgramCompiler {
         cpuOps: steps.count { $0.kernel != .npuJob }, decodeCycles: lowered.decode.cycles,
         decodeCPUCycles: CPUCost.cycles(tokens: 1, embeddingBytes: position.embeddingRowBytes),
         decodeBoundCycles: lowered.decode.bound, prefillCycles: lowered.cost?.batch ?? 0))
+    manifest.energy = Manifest.EnergyCosts(
+      mac: target.npu.macEnergy.value, cycle: target.npu.cycleEnergy.value,
+      bytes: Dictionary(
+        uniqueKeysWithValues: target.memories.map { ($0.name, $0.byteEnergy.value) }))
+    return manifest
   }
 }
 

@@ -30,6 +30,8 @@ public struct Manifest: Codable, Sendable, Equatable {
   public var files: [File]
   /// What the compiler reported.
   public var report: Report
+  /// What events cost, for estimates of energy; absent from packages of other makers.
+  public var energy: EnergyCosts?
 
   /// The value of `format`.
   public static let formatName = "swiftlet-package"
@@ -93,6 +95,23 @@ public struct Manifest: Codable, Sendable, Equatable {
       self.memory = memory
       self.address = address
       self.speed = speed
+    }
+  }
+
+  /// What events cost in joules, from the target's file.
+  public struct EnergyCosts: Codable, Sendable, Equatable {
+    /// One multiply-accumulate.
+    public var mac: Double
+    /// One cycle with the NPU on.
+    public var cycle: Double
+    /// One byte to or from each memory, by its name.
+    public var bytes: [String: Double]
+
+    /// Costs.
+    public init(mac: Double, cycle: Double, bytes: [String: Double]) {
+      self.mac = mac
+      self.cycle = cycle
+      self.bytes = bytes
     }
   }
 

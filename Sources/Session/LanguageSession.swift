@@ -180,6 +180,21 @@ public final class LanguageSession {
     }
   }
 
+  /// The reports of the jobs that the last decode step ran.
+  public var decodeReports: [JobReport] {
+    guard let entry = program.entry("decode"),
+      let steps = Step.decode(
+        Array(program.steps[entry.firstWord..<entry.firstWord + entry.words]))
+    else { return [] }
+    let names = steps.filter { $0.kernel == .npuJob }.compactMap { step in
+      step.parameters.first.flatMap { index in
+        program.manifest.jobs.indices.contains(Int(index))
+          ? program.manifest.jobs[Int(index)].name : nil
+      }
+    }
+    return jobReports.filter { names.contains($0.name) }
+  }
+
   /// A region's bytes as they are now, for comparison with a reference.
   func bytes(of region: Region) -> UnsafeBufferPointer<UInt8> {
     UnsafeBufferPointer(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import ProgramFormat
+import Report
 import Session
 import Support
 import Tokenizers
@@ -53,6 +54,7 @@ struct GenerateCommand: ParsableCommand {
     let cpuCyclesPerToken: Double
     let tokensPerSecond: Double
     let hostTokensPerSecond: Double
+    let energyPerToken: Double?
   }
 
   func validate() throws {
@@ -129,12 +131,13 @@ struct GenerateCommand: ParsableCommand {
     let deviceSeconds = npu / program.manifest.npuClock + cpu / program.manifest.cpuClock
     let device = deviceSeconds > 0 && counters.decodedTokens > 0 ? 1 / deviceSeconds : 0
     let host = Double(counters.decodedTokens) / seconds
+    let energy = EnergyEstimate(session.decodeReports.map(\.timing), of: program.manifest)?.total
     if json {
       try Console.json(
         Report(
           text: text, tokens: tokens, promptTokens: ids.count, promptNPUCycles: promptCycles,
           npuCyclesPerToken: npu, cpuCyclesPerToken: cpu,
-          tokensPerSecond: device, hostTokensPerSecond: host))
+          tokensPerSecond: device, hostTokensPerSecond: host, energyPerToken: energy))
       return
     }
     let report = program.manifest.report
@@ -151,6 +154,11 @@ struct GenerateCommand: ParsableCommand {
             format: "%.1f on %@ (NPU %.0f MHz, CPU %.0f MHz); %.1f simulated here", device,
             program.manifest.target, program.manifest.npuClock / 1e6,
             program.manifest.cpuClock / 1e6, host)
+        ),
+        (
+          "energy a token",
+          energy.map { String(format: "%.1f µJ, NPU and memories, estimated", $0 * 1e6) }
+            ?? "unknown"
         ),
         ("on-chip RAM", Console.bytes(report.sramPeakBytes)),
         ("read-only", Console.bytes(report.flashBytes)),
