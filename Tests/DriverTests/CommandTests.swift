@@ -1,4 +1,5 @@
 import Foundation
+import ProgramFormat
 import TestKit
 import Testing
 
@@ -89,6 +90,39 @@ struct CommandTests {
     #expect(SwiftletTool.run(compile) == 0)
     #expect(files.map { FileManager.default.contents(atPath: out + "/" + $0) } == first)
     #expect(scratch.content == ["model.bin", "out", "tokenizer.bin"])
+  }
+
+  /// Texts that every conversation starts with, and texts that outgrow the context of 32.
+  @Test func prefixesAndLongTexts() throws {
+    let scratch = try Scratch()
+    try writeModel(in: scratch)
+    let out = scratch.path("out")
+    func compile(prefix: String) throws -> Int32 {
+      try prefix.write(toFile: scratch.path("prefix.txt"), atomically: true, encoding: .utf8)
+      return SwiftletTool.run([
+        "compile", scratch.path("model.bin"), "--target", "alif-b1", "-o", out, "--json",
+        "--prefix", scratch.path("prefix.txt"),
+      ])
+    }
+    func generate(_ prompt: String, _ more: String...) -> Int32 {
+      SwiftletTool.run(
+        ["generate", out, "--prompt", prompt, "--max-tokens", "60", "--json"] + more)
+    }
+    #expect(try compile(prefix: String(repeating: "abcde", count: 40)) == 1)
+    #expect(try compile(prefix: "abcabc") == 0)
+    let manifest = try PackageReader.load(out).manifest
+    #expect((1...10).contains(manifest.position.prefixTokens))
+    #expect(manifest.report.cpuOps == 0)
+    #expect(generate("ab") == 0)
+    #expect(generate("ab", "--rolling") == 0)
+    #expect(generate("") == 1)
+    #expect(generate(String(repeating: "abcde", count: 40)) == 1)
+    try "abc abc abc abc".write(
+      toFile: scratch.path("text.txt"), atomically: true, encoding: .utf8)
+    #expect(
+      SwiftletTool.run([
+        "evaluate", out, "--model", scratch.path("model.bin"), "--text", scratch.path("text.txt"),
+      ]) == 1)
   }
 
   @Test func failedCompilesLeaveNothing() throws {

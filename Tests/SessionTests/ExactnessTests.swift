@@ -163,6 +163,21 @@ func promptsFollowEachOther(_ target: String, _ lengths: [Int]) throws {
   try model.comparePrompts(lengths.reversed(), seed: 5)
 }
 
+/// Batches so large that every map takes several blocks.
+@Test(arguments: [
+  ("alif-e8", 64), ("corstone-320", 33), ("corstone-320-u85-2048", 64), ("alif-e7-hp", 64),
+  ("corstone-300-u55-32", 50),
+])
+func largeBatchesAreExact(_ target: String, _ batch: Int) throws {
+  var shape = RandomLlama()
+  shape.dim = 96
+  shape.heads = 6
+  shape.context = 150
+  shape.batch = batch
+  let model = try CompiledModel(shape, recipe: .w8a16, target: target)
+  try model.comparePrompts([batch + 20, 40])
+}
+
 /// Shapes that need padding, biases and grouped heads, in batches of the fastest size.
 @Test(arguments: 0..<6, ["alif-e7-hp", "alif-e8"])
 func unevenShapesRunInBatches(_ index: Int, _ target: String) throws {

@@ -8,7 +8,16 @@ public struct CompiledLogitModel: LogitModel, CycleCounting {
   private let session: LanguageSession
 
   /// The model of a package.
+  ///
+  /// Throws `DiagnosticError` when its conversations start with a prefix, whose predictions are not those
+  /// of a text alone, and when the runtime or the simulator refuses it.
   public init(_ program: Program) throws(DiagnosticError) {
+    guard program.manifest.position.prefixTokens == 0 else {
+      throw DiagnosticError(
+        "evaluate.prefix",
+        "the package starts every text with \(program.manifest.position.prefixTokens) tokens of its own",
+        wayOut: "a package compiled without --prefix")
+    }
     session = try LanguageSession(program)
   }
 

@@ -118,6 +118,8 @@ public enum BlockDependency {
     guard let input = sharing.first else { return limit }
     // A second input that overlaps has to be the same map.
     guard sharing.allSatisfy({ $0 == input }) else { return 0 }
+    // A repeated operand counts as read whole by the first block.
+    if next.operation.kind == .elementwise, input.shape != next.operation.ofm { return 0 }
     if let offset = input.offset(ofSlice: output) {
       return overlap(previous, next, limit, outputOffset: offset)
     }
