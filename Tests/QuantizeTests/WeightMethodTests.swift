@@ -50,14 +50,14 @@ struct WeightMethodTests {
     #expect(fed.divergence < 0.85 * plain.divergence)
   }
 
-  /// Columns scaled by half of what they cost against columns as they are, on 15 levels.
+  /// Columns scaled by a part of what they cost against columns as they are, on 15 levels.
   @Test func columnScalingGains() throws {
     let watched = try Watched.shared.get()
     var method = WeightMethod.fourBit
     let scaled = try watched.judge(method)
     method.columnPower = 0
     let plain = try watched.judge(method)
-    #expect(scaled.divergence < 0.98 * plain.divergence)
+    #expect(scaled.divergence < 0.95 * plain.divergence)
   }
 
   /// Steps by sensitivity and weighed bits against plain GPTQ of 23 levels, at equal bits: at

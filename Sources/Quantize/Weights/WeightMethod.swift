@@ -40,7 +40,12 @@ public struct WeightMethod: Hashable, Sendable {
   /// Second-order rounding to 8 bits.
   public static let eightBit = WeightMethod(grid: .levels(limit: 127))
   /// Second-order rounding to 15 levels, which fit a fixed 4-bit code.
-  public static let fourBit = WeightMethod(grid: .levels(limit: 7))
+  public static let fourBit: WeightMethod = {
+    var method = WeightMethod(grid: .levels(limit: 7))
+    // Few levels clip what scaling makes large.
+    method.columnPower = 0.25
+    return method
+  }()
   /// Rate–distortion optimised rounding to a mean number of bits in the stream.
   public static func stream(bitsPerWeight: Double) -> WeightMethod {
     var method = WeightMethod(grid: .bitsPerWeight(bitsPerWeight))
