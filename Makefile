@@ -12,7 +12,7 @@ FLATBUFFERS = /usr/include/flatbuffers/flatbuffers.h
 # What the tests run beside our own code: the Arm C compiler, and QEMU's Cortex-M55.
 PACKAGES = libflatbuffers-dev gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 
-.PHONY: all build demo test setup lint unit-test c-test oracle-test oracle gate baselines bench clean help
+.PHONY: all build demo test setup lint unit-test c-test oracle-test oracle bench-codec gate baselines bench clean help
 
 all: build
 
@@ -23,6 +23,7 @@ help:
 	@echo "make baselines  record them anew, after a change that is meant"
 	@echo "make build   the swiftlet tool, release"
 	@echo "make oracle  a thousand models of one operator, compiled by Vela, against the interpreters"
+	@echo "make bench-codec  rates of the weight codec, milliseconds of an inference"
 	@echo "make bench   the figures of Docs/Benchmarks.md"
 
 build: $(FLATBUFFERS)
@@ -74,14 +75,20 @@ SHARED = $(or $(SWIFTLET_SHARED),../shared)
 
 oracle-test: unit-test $(VENV)/.ready
 	@if [ -d $(SHARED)/models/tflite ]; then \
-	  $(ORACLE) --models $(SHARED)/models/tflite --configs ethos-u55-128,ethos-u85-256 --seconds 120; fi
-	$(ORACLE) --rounds 2 --seconds 120
+	  $(ORACLE) --models $(SHARED)/models/tflite --configs cpu,ethos-u55-128,ethos-u85-256 --seconds 45; fi
+	$(ORACLE) --plain --rounds 1 --seconds 15
+	$(ORACLE) --rounds 1 --seconds 30
 
 oracle: unit-test $(VENV)/.ready
 	@if [ -d $(SHARED)/models/tflite ]; then \
 	  $(ORACLE) --models $(SHARED)/models/tflite \
-	    --configs ethos-u55-32,ethos-u55-128,ethos-u55-256,ethos-u65-256,ethos-u65-512,ethos-u85-128,ethos-u85-256,ethos-u85-1024; fi
-	$(ORACLE) --rounds 17 --seed 2026
+	    --configs cpu,ethos-u55-32,ethos-u55-64,ethos-u55-128,ethos-u55-256,ethos-u65-256,ethos-u65-512,ethos-u85-128,ethos-u85-256,ethos-u85-512,ethos-u85-1024,ethos-u85-2048; fi
+	$(ORACLE) --plain --rounds 20 --seed 91
+	$(ORACLE) --rounds 20 --seed 2026
+
+# Rates of the weight codec beside Arm's, milliseconds of an inference.
+bench-codec: unit-test $(VENV)/.ready
+	Tests/Benchmarks/codec.sh .build-test/release/swiftlet $(VENV)/bin/python
 
 bench: build $(VENV)/.ready
 	Tests/Benchmarks/figures.sh $(SWIFTLET) $(VENV)/bin/python

@@ -221,13 +221,15 @@ def model_cases(arguments):
             yield path.stem, config, [], content, kinds
 
 
-def work(cases, swiftlet, keep, pipe):
+def work(cases, swiftlet, keep, pipe, deadline):
     """Runs cases in this process, one record each into the pipe. A crash loses one case."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
     with os.fdopen(pipe, "wb") as out:
         for name, config, options, content, kinds in cases:
+            if time.monotonic() > deadline:
+                return
             with tempfile.TemporaryDirectory() as temporary:
                 folder = pathlib.Path(temporary)
                 path = folder / (name + ".tflite")
@@ -260,7 +262,7 @@ def run_all(cases, arguments):
         if child == 0:
             os.close(reader)
             try:
-                work(pending, arguments.swiftlet, arguments.keep, writer)
+                work(pending, arguments.swiftlet, arguments.keep, writer, deadline)
             finally:
                 os._exit(0)
         os.close(writer)
@@ -273,7 +275,7 @@ def run_all(cases, arguments):
                     break
                 done += 1
         os.waitpid(child, 0)
-        if done < len(pending):
+        if done < len(pending) and time.monotonic() < deadline:
             name, config, options, *_ = pending[done]
             yield name, config, options, "crash", "the compiler or a reference ended the process"
             done += 1
