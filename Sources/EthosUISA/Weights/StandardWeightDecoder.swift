@@ -150,6 +150,21 @@ private struct SliceDecoder {
     _ runs: UnsafeMutableBufferPointer<UInt32>, count: Int, runCount: Int, isRaw: Bool,
     isTruncated: Bool, width: Int, runDivisor: Int
   ) -> Bool {
+    guard let base = codes.baseAddress else { return false }
+    let steps = isTruncated ? UnaryStep.truncated : UnaryStep.complete
+    return steps.withUnsafeBufferPointer { steps in
+      chunks(
+        &reader, codes, base, runs, steps, count: count, runCount: runCount, isRaw: isRaw,
+        width: width, runDivisor: runDivisor)
+    }
+  }
+
+  private static func chunks(
+    _ reader: inout WeightBitReader, _ codes: UnsafeMutableBufferPointer<UInt16>,
+    _ base: UnsafeMutablePointer<UInt16>, _ runs: UnsafeMutableBufferPointer<UInt32>,
+    _ steps: UnsafeBufferPointer<UnaryStep>, count: Int, runCount: Int, isRaw: Bool, width: Int,
+    runDivisor: Int
+  ) -> Bool {
     let slots = isRaw && width > 5 ? 8 : 12
     let runSlots = runDivisor < 3 ? 12 : 8
     let hasRuns = runCount > 0
@@ -189,26 +204,37 @@ private struct SliceDecoder {
           var second = reader.read(plane.nonzeroBitCount)
           var first = plane
           var at = weightDone
-          // At most 12 are completed, and the buffer has that much slack.
-          for _ in 0..<slots {
-            let bit = first & 1
-            let value = bit &+ (bit & second)
-            first &>>= 1
-            second &>>= bit
-            carryWeight &+= value
-            codes[at] = UInt16(truncatingIfNeeded: min(carryWeight, 0xFFFF))
-            let done = value < 2 || isTruncated
-            at &+= done ? 1 : 0
-            carryWeight = done ? 0 : carryWeight
+          // Four digits at a time. A step completes at most four, and the buffer has slack for them.
+          for _ in 0..<3 {
+            let digits = first & 15
+            let step = steps[Int(digits | (second & 15) &<< 4)]
+            first &>>= 4
+            second &>>= UInt32(truncatingIfNeeded: digits.nonzeroBitCount)
+            UnsafeMutableRawPointer(base + at).storeBytes(
+              of: (step.codes &+ UInt64(carryWeight)).littleEndian, as: UInt64.self)
+            at &+= Int(step.done)
+            // Too large a quotient stays too large for any code without spilling over its lane.
+            let carry = UInt32(step.carry) &+ (step.done == 0 ? carryWeight : 0)
+            carryWeight = min(carry, 0x7FFF)
           }
           weightDone = min(at, count)
         }
       }
       if width > 0 {
-        for i in previousWeights.0..<previousWeights.1 {
-          // A quotient too large for any code stays too large.
-          let code = UInt32(codes[i]) &<< UInt32(isRaw ? 0 : width) | reader.read(width)
-          codes[i] = UInt16(truncatingIfNeeded: min(code, 0xFFFF))
+        // Remainders of up to 32 bits together; a quotient too large for any code stays too large.
+        let shift = UInt32(isRaw ? 0 : width)
+        let mask = (UInt32(1) &<< UInt32(width)) &- 1
+        let perRead = width <= 2 ? 12 : width <= 5 ? 6 : 3
+        var i = previousWeights.0
+        while i < previousWeights.1 {
+          let end = min(previousWeights.1, i &+ perRead)
+          var bits = reader.read((end &- i) &* width)
+          while i < end {
+            let code = UInt32(base[i]) &<< shift | bits & mask
+            base[i] = UInt16(truncatingIfNeeded: min(code, 0xFFFF))
+            bits &>>= UInt32(width)
+            i &+= 1
+          }
         }
       }
       if runDivisor > 0 {
@@ -248,6 +274,18 @@ private struct SliceDecoder {
             }
             run = 1
           }
+          if !useRuns {
+            var largest: UInt16 = 0
+            for i in 0..<count { largest = max(largest, codes[i]) }
+            guard Int(largest) < limit, count <= room &- at else {
+              badCode = Int(largest) < limit ? nil : Int(largest)
+              overflow = badCode == nil
+              return
+            }
+            for i in 0..<count { out[at &+ i] = weightOf[Int(codes[i])] }
+            at &+= count
+            return
+          }
           for i in 0..<count {
             let code = Int(codes[i])
             guard code < limit else {
@@ -273,5 +311,40 @@ private struct SliceDecoder {
     if let code = badCode { throw failure(.valueOutOfRange(code: code)) }
     if overflow { throw failure(.tooManyWeights(limit: room)) }
     written = at
+  }
+}
+
+/// Four digits of two bit planes of unary numbers, decoded: a digit 2 goes on (unless quotients are
+/// truncated, when it ends too), 0 and 1 end a number.
+private struct UnaryStep {
+  /// The numbers that end here, 16 bits each, the first without what came before.
+  var codes: UInt64 = 0
+  /// How many end.
+  var done: UInt8 = 0
+  /// What the unfinished one has.
+  var carry: UInt8 = 0
+
+  /// By the digits of the first plane (bits 0–3) and the next bits of the second (4–7).
+  static let complete = table(isTruncated: false)
+  /// The same for truncated quotients.
+  static let truncated = table(isTruncated: true)
+
+  private static func table(isTruncated: Bool) -> [UnaryStep] {
+    (0..<256).map { index in
+      var step = UnaryStep()
+      var second = index >> 4
+      for digit in 0..<4 {
+        let bit = index >> digit & 1
+        let value = bit + (bit & second)
+        if bit == 1 { second >>= 1 }
+        step.carry += UInt8(value)
+        if value < 2 || isTruncated {
+          step.codes |= UInt64(step.carry) << UInt64(16 * Int(step.done))
+          step.done += 1
+          step.carry = 0
+        }
+      }
+      return step
+    }
   }
 }
