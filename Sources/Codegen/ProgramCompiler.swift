@@ -106,17 +106,12 @@ public struct ProgramCompiler {
     let tiling = LinearTiling(accelerator: accelerator)
     let keys = try linearKeys(scheduled, graph)
     let isInPlace = weightsFitOnChip(graph, arena: arena, state: state.bytes)
-    let raw = graph.constants.reduce(0) { $0 + $1.type.byteCount }
-    let system = memories(sizes: [
-      .arena: arena, .state: state.bytes, .weights: raw + raw / 8,
-      .staging: isInPlace ? 0 : 4 * options.sliceBytes, .params: Self.usualParams,
-    ])
-    var staging = isInPlace ? nil : self.staging(in: system)
-    // Slices that two streams share begin more often with a wait for a far memory.
-    let sliceBytes = options.sliceBytes * (staging?.isShared == true ? 2 : 1)
+    let (system, sliceBytes, planned) = slices(
+      graph, isInPlace: isInPlace, arena: arena, state: state.bytes)
+    var staging = planned
     let packer = WeightPacker(
       graph: graph, accelerator: accelerator, tiling: tiling,
-      sliceBytes: isInPlace ? Int.max : sliceBytes, staging: staging)
+      sliceBytes: sliceBytes, staging: staging)
     let packed = try packer.pack(keys, progress: progress)
     staging?.stride = (packed.largestSlice + 15) / 16 * 16
 
@@ -131,7 +126,8 @@ public struct ProgramCompiler {
     }
 
     let sizes: [Region: Int] = [
-      .weights: tables.bytes, .arena: arena, .staging: 2 * (staging?.stride ?? 0),
+      .weights: tables.bytes, .arena: arena,
+      .staging: (staging?.buffers ?? 0) * (staging?.stride ?? 0),
       .state: state.bytes, .params: params.bytes,
     ]
     let memory = try MemoryPlan(sizes: sizes, target: target)
@@ -167,6 +163,33 @@ public struct ProgramCompiler {
 
   /// Bytes of params to reckon with before they are known.
   private static let usualParams = 32 << 10
+
+  /// Where regions will lie, the size of slices, and how they are fetched.
+  ///
+  /// Slices that two streams share begin with a wait for a far memory, and while attention runs the
+  /// DMA fills no more than its buffers: they are as large as on-chip memory allows.
+  private func slices(
+    _ graph: Graph, isInPlace: Bool, arena: Int, state: Int
+  ) -> (system: MemorySystem?, bytes: Int, staging: WeightStaging?) {
+    let raw = graph.constants.reduce(0) { $0 + $1.type.byteCount }
+    func memories(staging: Int) -> MemorySystem? {
+      self.memories(sizes: [
+        .arena: arena, .state: state, .weights: raw + raw / 8, .staging: staging,
+        .params: Self.usualParams,
+      ])
+    }
+    if isInPlace { return (memories(staging: 0), Int.max, nil) }
+    let bytes = options.sliceBytes
+    let system = memories(staging: 4 * bytes)
+    let staging = self.staging(in: system)
+    guard staging.isShared else { return (system, bytes, staging) }
+    for factor in [8, 4, 2] {
+      if let larger = memories(staging: staging.buffers * factor * bytes * 5 / 4) {
+        return (larger, factor * bytes, staging)
+      }
+    }
+    return (system, bytes, staging)
+  }
 
   /// The memories that regions of about these sizes will lie in. Where they do not fit, which the plan
   /// of the finished program says, nil.
