@@ -13,6 +13,10 @@ public struct ProgramCompiler {
     /// Raw weights of a depth slice to aim at. Small slices start computing early and need little
     /// staging memory; each costs a transfer's latency and some 60 bytes of command stream.
     public var sliceBytes = 16 << 10
+    /// How many tokens `prefill` runs at once.
+    public var batch = BatchChoice.asGiven
+    /// Tokens of a fixed beginning of all texts to reserve room for, in the weights region.
+    public var prefixTokens = 0
 
     /// The defaults.
     public init() {}
@@ -71,12 +75,21 @@ public struct ProgramCompiler {
     self.accelerator = accelerator
   }
 
-  /// One function, scheduled and with its arena planned.
+  /// One function, its arena planned.
   private struct Scheduled {
     let function: Function
-    let steps: [ScheduledStep]
     let plan: BufferPlan
-    let tokens: Int
+    var tokens: Int { function.tokens }
+  }
+
+  /// The functions with one size of batches, and what memory they take.
+  private struct Candidate {
+    let scheduled: [Scheduled]
+    let state: StateLayout
+    let arena: Int
+    /// The memory of each region whose size is known before weights are encoded.
+    let places: [String]
+    let isInPlace: Bool
   }
 
   /// Compiles the functions `decode` and, when there is one, `prefill`.
@@ -88,56 +101,151 @@ public struct ProgramCompiler {
     guard let decode = graph.function("decode") else {
       throw DiagnosticError("codegen.decode", "the graph has no function 'decode'")
     }
-    let functions = [decode] + (graph.function("prefill").map { [$0] } ?? [])
-    let scheduled = functions.map { function in
-      let steps = StepSchedule.steps(of: function)
-      return Scheduled(
-        function: function, steps: steps,
-        plan: BufferPlan(function: function, order: steps.flatMap(\.operations)) {
-          OperationLowering.scratchBytes($0, of: function, in: graph)
-        }, tokens: function.inputs.first.map { function[$0].type.shape.count } ?? 1)
-    }
-
-    // Nothing is encoded for a target that cannot hold the parts whose size is already known.
-    let state = StateLayout(graph)
-    let arena = scheduled.map(\.plan.bytes).max() ?? 0
-    _ = try MemoryPlan(sizes: [.arena: arena, .state: state.bytes], target: target)
-
+    let candidates = try candidates(graph, decode: decode)
     let tiling = LinearTiling(accelerator: accelerator)
-    let keys = try linearKeys(scheduled, graph)
-    let isInPlace = weightsFitOnChip(graph, arena: arena, state: state.bytes)
-    let (system, sliceBytes, planned) = slices(
-      graph, isInPlace: isInPlace, arena: arena, state: state.bytes)
-    var staging = planned
+    var fetch = fetch(candidates[0], graph)
     let packer = WeightPacker(
-      graph: graph, accelerator: accelerator, tiling: tiling,
-      sliceBytes: sliceBytes, staging: staging)
-    let packed = try packer.pack(keys, progress: progress)
-    staging?.stride = (packed.largestSlice + 15) / 16 * 16
+      graph: graph, accelerator: accelerator, tiling: tiling, sliceBytes: fetch.sliceBytes,
+      staging: fetch.staging)
+    let packed = try packer.pack(
+      try linearKeys(candidates[0].scheduled, graph), progress: progress)
+    fetch.staging?.stride = (packed.largestSlice + 15) / 16 * 16
 
+    let choice = try choice(of: candidates) { candidate throws(DiagnosticError) in
+      try lower(candidate, graph: graph, packed: packed, tiling: tiling, fetch: fetch)
+    }
+    let manifest = try self.manifest(graph: graph, facts: facts, of: choice, packed: packed)
+    return Program(
+      manifest: manifest, commands: ByteSource(choice.emitted.commands),
+      steps: choice.emitted.words, weights: ByteSource(packed.content + choice.tables.content()),
+      params: ByteSource(choice.params.content()), tokenizer: ByteSource(facts.tokenizer))
+  }
+
+  /// Lowers the candidate to compile for. Two small ones tell what others cost, so that large ones are
+  /// lowered only to be used.
+  private func choice(
+    of candidates: [Candidate], lower: (Candidate) throws(DiagnosticError) -> Lowered
+  ) throws(DiagnosticError) -> Lowered {
+    let first = try lower(candidates[0])
+    guard case .fastest(let promptTokens) = options.batch, candidates.count > 1,
+      let second = try? lower(candidates[1]), let one = first.cost, let two = second.cost
+    else { return first }
+    let costs = candidates.map {
+      BatchChoice.Cost(tokens: $0.scheduled[1].tokens, between: one, and: two)
+    }
+    let tokens = BatchChoice.best(of: costs, promptTokens: promptTokens)
+    // What is too long for a stream, or pushes a region into another memory, is not taken.
+    for candidate in candidates.dropFirst(2).reversed() {
+      guard let tokens, candidate.scheduled[1].tokens <= tokens,
+        let lowered = try? lower(candidate), lowered.memories == first.memories
+      else { continue }
+      return lowered
+    }
+    return two.tokens == tokens && second.memories == first.memories ? second : first
+  }
+
+  /// The sizes of batches to compile for, with arenas planned; never empty. None of them makes weights
+  /// live elsewhere than the first.
+  ///
+  /// Throws `DiagnosticError` when the target cannot hold the first.
+  private func candidates(
+    _ graph: Graph, decode: Function
+  ) throws(DiagnosticError) -> [Candidate] {
+    func candidate(_ prefill: Function?) throws(DiagnosticError) -> Candidate {
+      let functions = [decode] + (prefill.map { [$0] } ?? [])
+      let scheduled = functions.map { function in
+        Scheduled(
+          function: function,
+          plan: BufferPlan(function: function, order: Array(function.operations.indices)) {
+            OperationLowering.scratchBytes($0, of: function, in: graph)
+          })
+      }
+      let state = StateLayout(
+        graph, tokens: prefill?.tokens ?? 1, rowBytes: Self.embeddingWidth(decode))
+      let arena = scheduled.map(\.plan.bytes).max() ?? 0
+      // Nothing is encoded for a target that cannot hold the parts whose size is already known.
+      let plan = try MemoryPlan(sizes: [.arena: arena, .state: state.bytes], target: target)
+      return Candidate(
+        scheduled: scheduled, state: state, arena: arena,
+        places: plan.entries.map(\.memory),
+        isInPlace: weightsFitOnChip(graph, arena: arena, state: state.bytes))
+    }
+    guard let prefill = graph.function("prefill") else { return [try candidate(nil)] }
+    guard case .fastest = options.batch else { return [try candidate(prefill)] }
+    let context = graph.states.first?.type.shape[1] ?? 0
+    var made: [Candidate] = []
+    for tokens in BatchChoice.candidates where tokens <= context {
+      guard let next = try? candidate(prefill.batched(tokens)) else { break }
+      if let first = made.first,
+        first.places != next.places || first.isInPlace != next.isInPlace
+      {
+        break
+      }
+      made.append(next)
+    }
+    return made.isEmpty ? [try candidate(nil)] : made
+  }
+
+  /// How many channels a function's embeddings have.
+  private static func embeddingWidth(_ function: Function) -> Int {
+    function.operations.first { $0.code == .embedding }?.results.first.map {
+      function[$0].type.shape[1]
+    } ?? 0
+  }
+
+  /// A candidate's bytes, and what they cost.
+  private struct Lowered {
+    let candidate: Candidate
+    let emitted: Emitted
+    let params: ParamsBuilder
+    /// What the runtime or a base pointer picks rows of is kept apart from what the NPU reads again and
+    /// again.
+    let tables: ParamsBuilder
+    let sizes: [Region: Int]
+    let memory: MemoryPlan
+    let decode: DecodeEstimate
+    /// Of batches; nil without any.
+    let cost: BatchChoice.Cost?
+
+    /// The memory of every region.
+    var memories: [String] { memory.entries.map(\.memory) }
+  }
+
+  private func lower(
+    _ candidate: Candidate, graph: Graph, packed: WeightPacker.Result, tiling: LinearTiling,
+    fetch: Fetch
+  ) throws(DiagnosticError) -> Lowered {
     var params = ParamsBuilder(region: .params)
-    // What the CPU reads a row of is kept apart from what the NPU reads again and again.
     var tables = ParamsBuilder(region: .weights, start: packed.content.count)
     var emitted = Emitted()
-    for entry in scheduled {
+    for entry in candidate.scheduled {
       try emit(
-        entry, graph: graph, state: state, packed: packed, tiling: tiling,
-        staging: staging, system: system, params: &params, tables: &tables, into: &emitted)
+        entry, graph: graph, state: candidate.state, packed: packed, tiling: tiling,
+        fetch: fetch, params: &params, tables: &tables, into: &emitted)
     }
-
+    if options.prefixTokens > 0 {
+      try tables.reservePrefix(
+        bytes: options.prefixTokens * candidate.state.cacheHeads * (params.cacheRowBytes ?? 0))
+    }
     let sizes: [Region: Int] = [
-      .weights: tables.bytes, .arena: arena,
-      .staging: (staging?.buffers ?? 0) * (staging?.stride ?? 0),
-      .state: state.bytes, .params: params.bytes,
+      .weights: tables.bytes, .arena: candidate.arena,
+      .staging: (fetch.staging?.buffers ?? 0) * (fetch.staging?.stride ?? 0),
+      .state: candidate.state.bytes, .params: params.bytes,
     ]
     let memory = try MemoryPlan(sizes: sizes, target: target)
-    let manifest = try self.manifest(
-      graph: graph, facts: facts, decode: scheduled[0], emitted: emitted, packed: packed,
-      memory: memory, sizes: sizes, position: position(state, params, tables))
-    return Program(
-      manifest: manifest, commands: ByteSource(emitted.commands), steps: emitted.words,
-      weights: ByteSource(packed.content + tables.content()), params: ByteSource(params.content()),
-      tokenizer: ByteSource(facts.tokenizer))
+    var decode = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
+    decode.add(emitted.events[0])
+    decode.read(emitted.decodeBytes, isInPlace: candidate.isInPlace)
+    var cost: BatchChoice.Cost?
+    if candidate.scheduled.count > 1 {
+      var batch = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
+      batch.add(emitted.events[1])
+      cost = BatchChoice.Cost(
+        tokens: candidate.scheduled[1].tokens, batch: batch.cycles, decode: decode.cycles)
+    }
+    return Lowered(
+      candidate: candidate, emitted: emitted, params: params, tables: tables, sizes: sizes,
+      memory: memory, decode: decode, cost: cost)
   }
 
   /// What the functions' emission has produced so far.
@@ -146,10 +254,9 @@ public struct ProgramCompiler {
     var entries: [Manifest.Entry] = []
     var jobs: [Manifest.Job] = []
     var commands: [UInt8] = []
-    /// What a decode step consists of.
-    var decodeJobs: [[IssueEvent]] = []
+    /// What each function's job consists of.
+    var events: [[IssueEvent]] = []
     var decodeBytes = 0
-    var decodeKernels: [Step] = []
   }
 
   /// Whether all weights have room in fast memory, where convolutions can read them without a copy. By
@@ -164,31 +271,43 @@ public struct ProgramCompiler {
   /// Bytes of params to reckon with before they are known.
   private static let usualParams = 32 << 10
 
-  /// Where regions will lie, the size of slices, and how they are fetched.
+  /// How a program's weights are fetched.
+  private struct Fetch {
+    /// Where regions will lie, about.
+    let memories: MemorySystem?
+    /// Raw weights of a slice to aim at.
+    let sliceBytes: Int
+    /// Nil when weights are read in place.
+    var staging: WeightStaging?
+  }
+
+  /// How the weights will be fetched.
   ///
   /// Slices that two streams share begin with a wait for a far memory, and while attention runs the
-  /// DMA fills no more than its buffers: they are as large as on-chip memory allows.
-  private func slices(
-    _ graph: Graph, isInPlace: Bool, arena: Int, state: Int
-  ) -> (system: MemorySystem?, bytes: Int, staging: WeightStaging?) {
+  /// DMA fills no more than its buffers: they are large. Not too large either, because a table waits
+  /// for the transfers before its own.
+  private func fetch(_ candidate: Candidate, _ graph: Graph) -> Fetch {
     let raw = graph.constants.reduce(0) { $0 + $1.type.byteCount }
     func memories(staging: Int) -> MemorySystem? {
       self.memories(sizes: [
-        .arena: arena, .state: state, .weights: raw + raw / 8, .staging: staging,
-        .params: Self.usualParams,
+        .arena: candidate.arena, .state: candidate.state.bytes, .weights: raw + raw / 8,
+        .staging: staging, .params: Self.usualParams,
       ])
     }
-    if isInPlace { return (memories(staging: 0), Int.max, nil) }
+    if candidate.isInPlace {
+      return Fetch(memories: memories(staging: 0), sliceBytes: Int.max, staging: nil)
+    }
     let bytes = options.sliceBytes
     let system = memories(staging: 4 * bytes)
     let staging = self.staging(in: system)
-    guard staging.isShared else { return (system, bytes, staging) }
-    for factor in [8, 4, 2] {
-      if let larger = memories(staging: staging.buffers * factor * bytes * 5 / 4) {
-        return (larger, factor * bytes, staging)
+    if staging.isShared {
+      for factor in [4, 2] {
+        if let larger = memories(staging: staging.buffers * factor * bytes * 5 / 4) {
+          return Fetch(memories: larger, sliceBytes: factor * bytes, staging: staging)
+        }
       }
     }
-    return (system, bytes, staging)
+    return Fetch(memories: system, sliceBytes: bytes, staging: staging)
   }
 
   /// The memories that regions of about these sizes will lie in. Where they do not fit, which the plan
@@ -212,15 +331,24 @@ public struct ProgramCompiler {
   }
 
   /// What the runtime sets for each token.
-  private func position(
-    _ state: StateLayout, _ params: ParamsBuilder, _ tables: ParamsBuilder
-  ) -> Manifest.Position {
-    Manifest.Position(
+  private func position(_ lowered: Lowered) -> Manifest.Position {
+    let (params, tables) = (lowered.params, lowered.tables)
+    let state = lowered.candidate.state
+    var position = Manifest.Position(
       maskOffset: state.mask, rotationOffset: params.rotation?.offset ?? 0,
       rotationRowBytes: params.rotation?.rowBytes ?? 0, cacheRowBytes: params.cacheRowBytes ?? 0,
       embeddingOffset: tables.embedding?.offset ?? 0,
       embeddingRowBytes: tables.embedding?.rowBytes ?? 0,
-      multiplierOffset: tables.embedding?.multipliers ?? 0, multiplierPlace: state.multiplier)
+      multiplierOffset: tables.embedding?.multipliers ?? 0, multiplierPlace: state.multipliers,
+      embeddingPlace: state.embeddings,
+      // Whoever asks for a size gets it.
+      prefillFrom: lowered.cost.map {
+        options.batch == .asGiven ? min($0.from, $0.tokens) : $0.from
+      }
+        ?? 0)
+    position.prefixOffset = tables.prefix ?? 0
+    position.cacheHeads = state.cacheHeads
+    return position
   }
 
   /// The linear layers in order of first use, each once.
@@ -230,12 +358,9 @@ public struct ProgramCompiler {
     var seen = Set<LinearKey>()
     var keys: [LinearKey] = []
     for entry in scheduled {
-      for case .job(let group) in entry.steps {
-        for index in group where entry.function.operations[index].code == .linear {
-          let key = try LinearKey(
-            entry.function.operations[index], in: entry.function, of: graph)
-          if seen.insert(key).inserted { keys.append(key) }
-        }
+      for operation in entry.function.operations where operation.code == .linear {
+        let key = try LinearKey(operation, in: entry.function, of: graph)
+        if seen.insert(key).inserted { keys.append(key) }
       }
     }
     return keys
@@ -243,71 +368,48 @@ public struct ProgramCompiler {
 
   private func emit(
     _ entry: Scheduled, graph: Graph, state: StateLayout, packed: WeightPacker.Result,
-    tiling: LinearTiling, staging: WeightStaging?, system: MemorySystem?,
-    params: inout ParamsBuilder,
+    tiling: LinearTiling, fetch: Fetch, params: inout ParamsBuilder,
     tables: inout ParamsBuilder, into out: inout Emitted
   ) throws(DiagnosticError) {
     let firstWord = out.words.count
     let isDecode = entry.function.name == "decode"
-    let kernels = KernelLowering(
-      graph: graph, function: entry.function, plan: entry.plan, stateOffsets: state.offsets)
     let lowering = OperationLowering(
       graph: graph, function: entry.function, plan: entry.plan, state: state)
-    var time = 0
-    for step in entry.steps {
-      switch step {
-      case .kernel(let index):
-        let kernel = try kernels.step(
-          entry.function.operations[index], time: time, params: &params, tables: &tables)
-        out.words += kernel.words
-        if isDecode { out.decodeKernels.append(kernel) }
-        time += 1
-      case .job(let group):
-        var emitter = JobEmitter(
-          accelerator: accelerator, staging: staging, memories: system)
-        for index in group {
-          let operation = entry.function.operations[index]
-          var commands: [JobCommand] = []
-          if operation.code == .linear {
-            let linear = try jobLinear(
-              operation, of: entry, graph: graph, packed: packed, tiling: tiling)
-            commands = [.linear(linear)]
-            if isDecode { out.decodeBytes += linear.packed.slices.reduce(0) { $0 + $1.bytes } }
-          } else {
-            commands = try lowering.commands(
-              operation, time: time, params: &params, tables: &tables)
-          }
-          emitter.add(commands, for: operation.provenance.source)
-          time += 1
-        }
-        let name = "\(entry.function.name) \(out.jobs.count)"
-        let words = try emitter.finish(for: name)
-        guard let payload = DriverPayload.encode(stream: words, for: accelerator) else {
-          throw DiagnosticError(
-            "codegen.stream-too-long",
-            "the job's stream has \(words.count) words, the hardware takes "
-              + "\(DriverPayload.wordLimit)", at: SourceLocation(element: name))
-        }
-        if isDecode { out.decodeJobs.append(emitter.events) }
-        out.commands += repeatElement(0, count: (16 - out.commands.count % 16) % 16)
-        out.words += Step(.npuJob, [UInt32(out.jobs.count)]).words
-        out.jobs.append(
-          Manifest.Job(
-            name: name, offset: out.commands.count, bytes: payload.count,
-            provenance: emitter.provenance))
-        out.commands += payload
+    var emitter = JobEmitter(
+      accelerator: accelerator, staging: fetch.staging, memories: fetch.memories)
+    for (time, operation) in entry.function.operations.enumerated() {
+      var commands: [JobCommand] = []
+      if operation.code == .linear {
+        let linear = try jobLinear(
+          operation, of: entry, graph: graph, packed: packed, tiling: tiling)
+        commands = [.linear(linear)]
+        if isDecode { out.decodeBytes += linear.packed.slices.reduce(0) { $0 + $1.bytes } }
+      } else {
+        commands = try lowering.commands(operation, time: time, params: &params, tables: &tables)
       }
+      emitter.add(commands, for: operation.provenance.source)
     }
+    let name = entry.function.name
+    let words = try emitter.finish(for: name)
+    guard let payload = DriverPayload.encode(stream: words, for: accelerator) else {
+      throw DiagnosticError(
+        "codegen.stream-too-long",
+        "the job's stream has \(words.count) words, the hardware takes "
+          + "\(DriverPayload.wordLimit)", at: SourceLocation(element: name),
+        wayOut: isDecode ? nil : "a smaller --prefill batch")
+    }
+    out.events.append(emitter.events)
+    out.commands += repeatElement(0, count: (16 - out.commands.count % 16) % 16)
+    out.words += Step(.npuJob, [UInt32(out.jobs.count)]).words
+    out.jobs.append(
+      Manifest.Job(
+        name: name, offset: out.commands.count, bytes: payload.count,
+        provenance: emitter.provenance))
+    out.commands += payload
     out.entries.append(
       Manifest.Entry(
-        name: entry.function.name, tokens: entry.tokens, firstWord: firstWord,
-        words: out.words.count - firstWord,
-        sources: entry.steps.map { step in
-          if case .kernel(let index) = step {
-            return entry.function.operations[index].provenance.source
-          }
-          return "job"
-        }))
+        name: name, tokens: entry.tokens, firstWord: firstWord,
+        words: out.words.count - firstWord))
   }
 
   private func jobLinear(
@@ -337,10 +439,10 @@ public struct ProgramCompiler {
   }
 
   private func manifest(
-    graph: Graph, facts: ModelFacts, decode: Scheduled, emitted: Emitted,
-    packed: WeightPacker.Result, memory: MemoryPlan, sizes: [Region: Int],
-    position: Manifest.Position
+    graph: Graph, facts: ModelFacts, of lowered: Lowered, packed: WeightPacker.Result
   ) throws(DiagnosticError) -> Manifest {
+    let decode = lowered.candidate.scheduled[0]
+    let (emitted, memory) = (lowered.emitted, lowered.memory)
     guard let logits = decode.function.results.first, let offset = decode.plan.offsets[logits],
       decode.function[logits].type.element == .int16,
       let scale = decode.function[logits].type.quant?.scale()
@@ -349,16 +451,12 @@ public struct ProgramCompiler {
       memory.memories[Region.allCases[$0.index]]?.kind.isOnChipRAM == true
     }
     let readOnly =
-      (sizes[.weights] ?? 0) + (sizes[.params] ?? 0) + emitted.commands.count
+      (lowered.sizes[.weights] ?? 0) + (lowered.sizes[.params] ?? 0) + emitted.commands.count
       + emitted.words.count * 4 + facts.tokenizer.count
-    var estimate = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
-    for job in emitted.decodeJobs { estimate.add(job) }
-    estimate.read(emitted.decodeBytes, isInPlace: (sizes[.staging] ?? 0) == 0)
     let context = graph.states.first?.type.shape[1] ?? 0
-    let cpuCycles = emitted.decodeKernels.reduce(0) {
-      $0 + CPUCost.cycles(of: $1, position: context / 2)
-    }
-    return Manifest(
+    let position = position(lowered)
+    let steps = Step.decode(emitted.words) ?? []
+    var manifest = Manifest(
       model: Manifest.Model(
         name: facts.name, architecture: facts.architecture, parameters: facts.parameters,
         vocabulary: decode.function[logits].type.shape.count,
@@ -370,9 +468,17 @@ public struct ProgramCompiler {
       report: Manifest.Report(
         sramPeakBytes: onChip.reduce(0) { $0 + $1.bytes }, flashBytes: readOnly,
         weightStreamBytes: packed.streamBytes, weightCount: packed.weightCount,
-        transposes: decode.function.operations.count { $0.code.onlyMovesData },
-        cpuOps: emitted.decodeKernels.count, decodeCycles: estimate.cycles,
-        decodeCPUCycles: cpuCycles, decodeBoundCycles: estimate.bound))
+        transposes: lowered.candidate.scheduled.reduce(0) {
+          $0 + $1.function.operations.count { $0.code.onlyMovesData }
+        },
+        cpuOps: steps.count { $0.kernel != .npuJob }, decodeCycles: lowered.decode.cycles,
+        decodeCPUCycles: CPUCost.cycles(tokens: 1, embeddingBytes: position.embeddingRowBytes),
+        decodeBoundCycles: lowered.decode.bound, prefillCycles: lowered.cost?.batch ?? 0))
+    manifest.energy = Manifest.EnergyCosts(
+      mac: target.npu.macEnergy.value, cycle: target.npu.cycleEnergy.value,
+      bytes: Dictionary(
+        uniqueKeysWithValues: target.memories.map { ($0.name, $0.byteEnergy.value) }))
+    return manifest
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "swl_kernels.h"
 
 /// The address of a reference. Through `void *`: the check and the 16-byte aligned bases make every
 /// element aligned.
@@ -10,42 +9,11 @@ static void *at(const swl_context *context, swl_ref ref) {
   return context->base[SWL_REF_REGION(ref)] + SWL_REF_OFFSET(ref);
 }
 
-static void run_attention(const swl_context *context, const uint32_t *s) {
-  swl_attention_args a;
-  a.n = s[0];
-  a.heads = s[1];
-  a.kv_heads = s[2];
-  a.head_dim = s[3];
-  a.pitch = s[4];
-  a.context = s[5];
-  a.position = context->position;
-  a.q = at(context, s[6]);
-  a.k = at(context, s[7]);
-  a.v = at(context, s[8]);
-  a.score_multiplier = swl_signed32(s[9]);
-  a.score_shift = s[10];
-  a.powers = at(context, s[11]);
-  a.reciprocals = at(context, s[12]);
-  a.multiplier = swl_signed32(s[13]);
-  a.shift = s[14];
-  a.scratch = at(context, s[15]);
-  a.out = at(context, s[16]);
-  a.bits = s[17];
-  swl_attention(&a);
-}
-
 /// Runs the step whose parameters start at `s`.
-static swl_status run_step(swl_context *context, uint32_t kernel, const uint32_t *s,
-                           const int32_t *tokens) {
+static swl_status run_step(swl_context *context, uint32_t kernel, const uint32_t *s) {
   switch (kernel) {
   case SWL_KERNEL_NPU_JOB:
     return context->npu(context, &context->program->jobs[s[0]]) == 0 ? SWL_OK : SWL_ERROR_NPU;
-  case SWL_KERNEL_EMBEDDING:
-    swl_embedding(s[0], s[1], tokens, at(context, s[3]), at(context, s[4]), s[5], at(context, s[6]));
-    return SWL_OK;
-  case SWL_KERNEL_ATTENTION:
-    run_attention(context, s);
-    return SWL_OK;
   default:
     return SWL_ERROR_PROGRAM;
   }
@@ -71,20 +39,50 @@ void swl_base_pointers(const swl_context *context, uint8_t *base[SWL_BASE_COUNT]
       context->base[SWL_REGION_STATE] + row * program->cache_row_bytes;
 }
 
-/// Runs a step list for the tokens at the context's position, then moves the position past them.
-static swl_status run_steps(swl_context *context, const swl_steps *steps, const int32_t *tokens) {
+/// Sixteen bytes: what rows of the embedding table consist of.
+typedef struct quad {
+  uint32_t words[4];
+} quad;
+
+static void copy_row(quad *to, const quad *from, uint32_t bytes) {
+  for (uint32_t i = 0; i < bytes / sizeof *to; i++) {
+    to[i] = from[i];
+  }
+}
+
+/// Puts what a step list of `rows` tokens reads of them where it reads it: the multipliers of their
+/// embeddings and, unless a base pointer points at the only one, the embeddings.
+static void place_tokens(const swl_context *context, const int32_t *tokens, uint32_t count,
+                         uint32_t rows) {
+  const swl_program *program = context->program;
+  uint32_t bytes = program->embedding_row_bytes;
+  const int32_t *multipliers;
+  int32_t *factors;
+  if (bytes == 0) {
+    return;
+  }
+  multipliers = at(context, SWL_MAKE_REF(SWL_REGION_WEIGHTS, program->multipliers));
+  factors = at(context, SWL_MAKE_REF(SWL_REGION_STATE, program->multiplier_place));
+  for (uint32_t t = 0; t < rows; t++) {
+    // Rows without a token repeat the last one's.
+    uint32_t id = (uint32_t)tokens[t < count ? t : count - 1];
+    factors[t] = multipliers[id];
+    if (rows > 1) {
+      copy_row(at(context, SWL_MAKE_REF(SWL_REGION_STATE, program->embedding_place + t * bytes)),
+               at(context, SWL_MAKE_REF(SWL_REGION_WEIGHTS, program->embedding + id * bytes)), bytes);
+    }
+  }
+}
+
+/// Runs a step list for `count` tokens at the context's position, then moves the position past them.
+static swl_status run_steps(swl_context *context, const swl_steps *steps, const int32_t *tokens,
+                            uint32_t count) {
   uint32_t next = 0;
-  int32_t *mask = mask_of(context);
-  for (uint32_t t = 0; t < steps->tokens; t++) {
-    mask[context->position + t] = INT32_MAX;
-  }
+  // Each later row of a batch sees one position more than the row before, by where its mask starts.
+  int32_t *mask = mask_of(context) + context->position;
+  mask[0] = INT32_MAX;
   context->token = tokens[0];
-  if (context->program->embedding_row_bytes > 0) {
-    const swl_program *program = context->program;
-    const int32_t *multipliers = at(context, SWL_MAKE_REF(SWL_REGION_WEIGHTS, program->multipliers));
-    int32_t *place = at(context, SWL_MAKE_REF(SWL_REGION_STATE, program->multiplier_place));
-    *place = multipliers[tokens[0]];
-  }
+  place_tokens(context, tokens, count, steps->tokens);
   while (next < steps->count) {
     uint32_t head = steps->words[next];
     swl_status status;
@@ -92,13 +90,16 @@ static swl_status run_steps(swl_context *context, const swl_steps *steps, const 
     if (head >> 8 == 0) {
       return SWL_ERROR_PROGRAM;
     }
-    status = run_step(context, head & 0xFFu, steps->words + next + 1, tokens);
+    status = run_step(context, head & 0xFFu, steps->words + next + 1);
     if (status != SWL_OK) {
       return status;
     }
     next += head >> 8;
   }
-  context->position += steps->tokens;
+  for (uint32_t t = 1; t < count; t++) {
+    mask[t] = INT32_MAX;
+  }
+  context->position += count;
   return SWL_OK;
 }
 
@@ -135,14 +136,25 @@ swl_status swl_open(swl_context *context, const swl_program *program,
 }
 
 void swl_reset(swl_context *context) {
+  const swl_program *program = context->program;
+  uint32_t first = program->prefix_tokens;
   if (context->base[SWL_REGION_STATE] != NULL) {
+    uint32_t row = program->cache_row_bytes;
     int32_t *mask = mask_of(context);
-    memset(context->base[SWL_REGION_STATE], 0, context->program->region_bytes[SWL_REGION_STATE]);
-    for (uint32_t i = 0; i < context->program->context; i++) {
-      mask[i] = SWL_MASKED;
+    memset(context->base[SWL_REGION_STATE], 0, program->region_bytes[SWL_REGION_STATE]);
+    for (uint32_t i = 0; i < program->context; i++) {
+      mask[i] = i < first ? INT32_MAX : SWL_MASKED;
+    }
+    for (uint32_t head = 0; first > 0 && head < program->cache_heads; head++) {
+      memcpy(context->base[SWL_REGION_STATE] + (size_t)head * program->context * row,
+             context->base[SWL_REGION_WEIGHTS] + program->prefix + (size_t)head * first * row,
+             (size_t)first * row);
+    }
+    for (uint32_t i = 1; i < program->prefill.tokens; i++) {
+      *(mask - i) = INT32_MAX;
     }
   }
-  context->position = 0;
+  context->position = first;
   context->token = 0;
   context->last_step = 0;
 }
@@ -157,35 +169,62 @@ swl_status swl_decode(swl_context *context, int32_t token) {
   if (room(context) == 0) {
     return SWL_ERROR_CONTEXT_FULL;
   }
-  return run_steps(context, &context->program->decode, &token);
+  return run_steps(context, &context->program->decode, &token, 1);
 }
 
 swl_status swl_prompt(swl_context *context, const int32_t *tokens, uint32_t count) {
-  uint32_t batch;
+  const swl_program *program;
   if (context == NULL || context->program == NULL || tokens == NULL || count == 0) {
     return SWL_ERROR_ARGUMENT;
   }
+  program = context->program;
   for (uint32_t i = 0; i < count; i++) {
-    if (!is_token(context->program, tokens[i])) {
+    if (!is_token(program, tokens[i])) {
       return SWL_ERROR_TOKEN;
     }
   }
   if (count > room(context)) {
     return SWL_ERROR_CONTEXT_FULL;
   }
-  batch = context->program->prefill.tokens;
   while (count > 0) {
-    // Prefill leaves no logits, so at least the last token goes through decode.
-    int batched = batch > 0 && count > batch;
-    const swl_steps *steps = batched ? &context->program->prefill : &context->program->decode;
-    swl_status status = run_steps(context, steps, tokens);
+    // Prefill leaves no logits, so at least the last token goes through decode. All rows of a batch
+    // are written, so all need room.
+    uint32_t batch = program->prefill.tokens;
+    uint32_t rows = count - 1 < batch ? count - 1 : batch;
+    int batched = rows > 0 && rows >= program->prefill_from && batch <= room(context);
+    const swl_steps *steps = batched ? &program->prefill : &program->decode;
+    swl_status status;
+    rows = batched ? rows : 1;
+    status = run_steps(context, steps, tokens, rows);
     if (status != SWL_OK) {
       return status;
     }
-    tokens += batched ? batch : 1;
-    count -= batched ? batch : 1;
+    tokens += rows;
+    count -= rows;
   }
   return SWL_OK;
+}
+
+swl_status swl_decode_rolling(swl_context *context, int32_t token, int32_t *window, uint32_t keep) {
+  const swl_program *program;
+  uint32_t kept;
+  if (context == NULL || context->program == NULL || window == NULL ||
+      keep >= context->program->context || keep < context->program->prefix_tokens) {
+    return SWL_ERROR_ARGUMENT;
+  }
+  program = context->program;
+  if (!is_token(program, token)) {
+    return SWL_ERROR_TOKEN;
+  }
+  if (room(context) > 0) {
+    window[context->position] = token;
+    return run_steps(context, &program->decode, &token, 1);
+  }
+  kept = (program->context - keep) / 2;
+  memmove(window + keep, window + program->context - kept, kept * sizeof *window);
+  window[keep + kept] = token;
+  swl_reset(context);
+  return swl_prompt(context, window + context->position, keep + kept + 1 - context->position);
 }
 
 const int16_t *swl_logits(const swl_context *context) {

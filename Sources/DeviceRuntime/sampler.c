@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "swiftlet_runtime.h"
-#include "swl_kernels.h"
+#include "swl_arithmetic.h"
 
 int32_t swl_argmax(const int16_t *logits, uint32_t count) {
   uint32_t best = 0;

@@ -4,6 +4,7 @@ import GraphIR
 import Importers
 import ProgramFormat
 import Quantize
+import Session
 import Support
 import TargetModel
 import Tokenizers
@@ -15,6 +16,9 @@ struct ModelPipeline {
 
   /// The same for recipes that weigh errors in weights: second moments take more tokens than ranges.
   static let curvatureTokens = 8192
+
+  /// The length of prompts for which the size of batches is chosen.
+  static let promptTokens = 64
 
   /// Draws nothing when set.
   var quiet = false
@@ -123,7 +127,8 @@ struct ModelPipeline {
 
   /// Compiles a quantised graph for a target.
   func compiled(
-    _ graph: Graph, of model: ImportedModel, recipe: QuantizationRecipe, target: Target
+    _ graph: Graph, of model: ImportedModel, recipe: QuantizationRecipe, target: Target,
+    batch: BatchChoice = .fastest(promptTokens: Self.promptTokens), prefix: [Int32] = []
   ) throws(DiagnosticError) -> Program {
     let options = model.tokenizer?.options
     let facts = ProgramCompiler.ModelFacts(
@@ -132,9 +137,16 @@ struct ModelPipeline {
       eos: options?.eos.map(Int.init), tokenizer: model.tokenizer?.blob() ?? [])
     let bar = ProgressBar("encoding weights", quiet: quiet)
     defer { bar.finish() }
-    return try ProgramCompiler(target: target).compile(graph, facts: facts) {
+    var choices = ProgramCompiler.Options()
+    choices.batch = batch
+    choices.prefixTokens = prefix.count
+    let program = try ProgramCompiler(target: target, options: choices).compile(
+      graph, facts: facts
+    ) {
       bar.update($0, of: $1)
     }
+    return prefix.isEmpty
+      ? program : try LanguageSession.program(program, startingWith: prefix)
   }
 }
 

@@ -216,7 +216,9 @@ public struct Machine {
         OpRecord(
           kind: op.kind.recordKind, commandIndex: job.commandIndex, byteOffset: job.byteOffset,
           ofmShape: [op.ofm.height, op.ofm.width, op.ofm.depth], operations: op.operations,
-          weightBytes: op.weights.reduce(0) { $0 + $1.length }))
+          weightBytes: op.weights.reduce(0) { $0 + $1.length },
+          reads: [access.ifm?.spans, access.ifm2?.spans].compactMap { arenaRange($0 ?? []) },
+          writes: [arenaRange(access.ofm?.spans ?? [])].compactMap { $0 }))
     }
   }
 
@@ -251,8 +253,24 @@ public struct Machine {
       job.result.ops.append(
         OpRecord(
           kind: .transfer(bytes: transfer.totalBytes), commandIndex: job.commandIndex,
-          byteOffset: job.byteOffset, ofmShape: [], operations: 0, weightBytes: 0))
+          byteOffset: job.byteOffset, ofmShape: [], operations: 0, weightBytes: 0,
+          reads: [arenaRange(access.source.map { [$0] } ?? [])].compactMap { $0 },
+          writes: [arenaRange(access.destination.map { [$0] } ?? [])].compactMap { $0 }))
     }
+  }
+
+  /// What of the arena's bank lies between the first and the last byte of spans; nil without any.
+  private func arenaRange(_ spans: [MemorySpan]) -> Range<Int>? {
+    guard let arena = memory[1]?.bank else { return nil }
+    var range: Range<Int>?
+    for span in spans where span.bank === arena && !span.range.isEmpty {
+      let known = range ?? span.range
+      range =
+        min(
+          known.lowerBound, span.range.lowerBound)..<max(
+          known.upperBound, span.range.upperBound)
+    }
+    return range
   }
 
   /// Records the words parsed since the last event, for the command front end.

@@ -23,6 +23,10 @@ public struct OpRecord: Sendable, Hashable {
   public var operations: Int
   /// Encoded bytes of weights.
   public var weightBytes: Int
+  /// Byte ranges of the bank behind region 1, the arena, that it reads and writes: one for each operand,
+  /// from its first to its last byte.
+  public var reads: [Range<Int>] = []
+  public var writes: [Range<Int>] = []
 }
 
 /// What a run did.

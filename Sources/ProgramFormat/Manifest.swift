@@ -30,11 +30,13 @@ public struct Manifest: Codable, Sendable, Equatable {
   public var files: [File]
   /// What the compiler reported.
   public var report: Report
+  /// What events cost, for estimates of energy; absent from packages of other makers.
+  public var energy: EnergyCosts?
 
   /// The value of `format`.
   public static let formatName = "swiftlet-package"
   /// The version written now.
-  public static let currentVersion = 2
+  public static let currentVersion = 3
 
   /// The model's facts.
   public struct Model: Codable, Sendable, Equatable {
@@ -96,6 +98,23 @@ public struct Manifest: Codable, Sendable, Equatable {
     }
   }
 
+  /// What events cost in joules, from the target's file.
+  public struct EnergyCosts: Codable, Sendable, Equatable {
+    /// One multiply-accumulate.
+    public var mac: Double
+    /// One cycle with the NPU on.
+    public var cycle: Double
+    /// One byte to or from each memory, by its name.
+    public var bytes: [String: Double]
+
+    /// Costs.
+    public init(mac: Double, cycle: Double, bytes: [String: Double]) {
+      self.mac = mac
+      self.cycle = cycle
+      self.bytes = bytes
+    }
+  }
+
   /// How fast a memory is, in bytes and cycles of the NPU's clock.
   public struct MemorySpeed: Codable, Sendable, Equatable {
     /// Bytes a cycle.
@@ -132,17 +151,13 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var firstWord: Int
     /// How many words.
     public var words: Int
-    /// The model's tensor or operation that each CPU step computes, in step order; "job" for jobs, which
-    /// say it themselves. Nil in packages that do not say.
-    public var sources: [String]?
 
     /// One entry point.
-    public init(name: String, tokens: Int, firstWord: Int, words: Int, sources: [String]? = nil) {
+    public init(name: String, tokens: Int, firstWord: Int, words: Int) {
       self.name = name
       self.tokens = tokens
       self.firstWord = firstWord
       self.words = words
-      self.sources = sources
     }
   }
 
@@ -192,20 +207,34 @@ public struct Manifest: Codable, Sendable, Equatable {
     /// tokens.
     public var cacheRowBytes: Int
     /// The byte offset of the embedding table in the weights region, and the bytes of its rows: base
-    /// pointer 7 is at the token's row. Rows of 0 bytes: a step reads the table.
+    /// pointer 7 is at the token's row. Rows of 0 bytes: there is no table.
     public var embeddingOffset: Int
     public var embeddingRowBytes: Int
     /// The byte offset in the weights region of the rows' multipliers (int32), and in the state region of
-    /// the place the token's is copied to.
+    /// the place where those of the tokens are copied.
     public var multiplierOffset: Int
     public var multiplierPlace: Int
+    /// The byte offset in the state region of the place where the rows of a batch's tokens are copied.
+    public var embeddingPlace: Int
+    /// The fewest tokens for which a run of `prefill` takes less time than as many of `decode`; a batch's
+    /// other rows are wasted.
+    public var prefillFrom: Int
+
+    /// How many tokens of a fixed beginning the caches hold from the start, and the byte offset in the
+    /// weights region of their rows, head by head.
+    public var prefixTokens = 0
+    public var prefixOffset = 0
+    /// How many heads all caches have; they lie one after the other from the state region's first byte.
+    public var cacheHeads = 0
 
     /// What depends on the position and the token.
     public init(
       maskOffset: Int, rotationOffset: Int, rotationRowBytes: Int, cacheRowBytes: Int,
       embeddingOffset: Int = 0, embeddingRowBytes: Int = 0, multiplierOffset: Int = 0,
-      multiplierPlace: Int = 0
+      multiplierPlace: Int = 0, embeddingPlace: Int = 0, prefillFrom: Int = 1
     ) {
+      self.prefillFrom = prefillFrom
+      self.embeddingPlace = embeddingPlace
       self.embeddingOffset = embeddingOffset
       self.embeddingRowBytes = embeddingRowBytes
       self.multiplierOffset = multiplierOffset
@@ -244,21 +273,24 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var weightStreamBytes: Int
     /// Weights in those streams.
     public var weightCount: Int
-    /// Transposes left in the decode step.
+    /// Transposes left in all entry points.
     public var transposes: Int
-    /// CPU kernels of one decode step.
+    /// Steps of all entry points that are no NPU jobs.
     public var cpuOps: Int
     /// Estimated NPU cycles of one decode step.
     public var decodeCycles: Int
-    /// Estimated CPU cycles of one decode step at half the context.
+    /// Estimated CPU cycles of one decode step.
     public var decodeCPUCycles: Int
     /// The bound: every encoded byte read once at its memory's bandwidth.
     public var decodeBoundCycles: Int
+    /// Estimated NPU cycles of one batch of `prefill`; 0 without one.
+    public var prefillCycles: Int
 
     /// What the compiler measured.
     public init(
       sramPeakBytes: Int, flashBytes: Int, weightStreamBytes: Int, weightCount: Int,
-      transposes: Int, cpuOps: Int, decodeCycles: Int, decodeCPUCycles: Int, decodeBoundCycles: Int
+      transposes: Int, cpuOps: Int, decodeCycles: Int, decodeCPUCycles: Int, decodeBoundCycles: Int,
+      prefillCycles: Int
     ) {
       self.sramPeakBytes = sramPeakBytes
       self.flashBytes = flashBytes
@@ -269,6 +301,7 @@ public struct Manifest: Codable, Sendable, Equatable {
       self.decodeCycles = decodeCycles
       self.decodeCPUCycles = decodeCPUCycles
       self.decodeBoundCycles = decodeBoundCycles
+      self.prefillCycles = prefillCycles
     }
 
     /// Stream bits per weight.

@@ -1,14 +1,12 @@
-/// The kernels of the device runtime, with the numbers of `enum swl_kernel`.
+/// What a step of the device runtime can be, with the numbers of `enum swl_kernel`.
 public enum Kernel: UInt32, Sendable, CaseIterable {
+  /// A job of the NPU. Everything is one; nothing is left for the CPU to compute.
   case npuJob = 1
-  case embedding, attention
 
   /// Parameter words of a step, without the head word.
   public var parameterCount: Int {
     switch self {
     case .npuJob: 1
-    case .embedding: 7
-    case .attention: 18
     }
   }
 
@@ -16,8 +14,6 @@ public enum Kernel: UInt32, Sendable, CaseIterable {
   public var name: String {
     switch self {
     case .npuJob: "npu"
-    case .embedding: "embedding"
-    case .attention: "attention"
     }
   }
 }

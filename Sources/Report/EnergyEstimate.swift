@@ -2,50 +2,52 @@ import NPUTiming
 
 /// Energy of a run from costs of events.
 public struct EnergyEstimate: Sendable, Hashable, Encodable {
-  /// Joules of one event each.
+  /// Joules of one event each: of a target's file, which says where they come from.
   public struct Costs: Sendable, Hashable {
     /// One 8-bit multiply-accumulate.
     public var mac: Double
-    /// One byte over a port to working memory, and to flash or external memory.
-    public var sramByte: Double
-    public var externalByte: Double
     /// One cycle with the NPU on, whatever it does.
     public var cycle: Double
+    /// One byte to or from each memory, by its name; memories that are not listed cost `otherByte`.
+    public var bytes: [String: Double]
+    public var otherByte: Double
 
-    /// Assumed costs, of the order that is published for 22 to 28 nm: a multiply-accumulate of 8 bits
-    /// 0.3 pJ with its share of the datapath, a byte of on-chip SRAM 1.25 pJ (Horowitz, ISSCC 2014, scaled
-    /// from 45 nm), a byte of embedded MRAM or external flash 40 pJ, 5 pJ a cycle for clocks and leakage.
-    /// No figure of an Ethos-U is public; use the estimate to compare, not as a promise.
-    public static let assumed = Costs(
-      mac: 0.3e-12, sramByte: 1.25e-12, externalByte: 40e-12, cycle: 5e-12)
+    /// Costs.
+    public init(mac: Double, cycle: Double, bytes: [String: Double], otherByte: Double = 0) {
+      self.mac = mac
+      self.cycle = cycle
+      self.bytes = bytes
+      self.otherByte = otherByte
+    }
   }
 
-  /// Joules by cause.
+  /// Joules of the MAC array's products.
   public let mac: Double
-  public let sram: Double
-  public let external: Double
+  /// Joules of the bytes of each memory, by its name.
+  public let memories: [String: Double]
+  /// Joules of clocks and leakage.
   public let idle: Double
 
   /// Joules altogether.
-  public var total: Double { mac + sram + external + idle }
+  public var total: Double { mac + idle + memories.values.sorted().reduce(0, +) }
 
-  /// The energy of jobs; `isExternal` tells of a memory's name whether it is off the NPU's SRAM.
-  public init(_ jobs: [JobTiming], costs: Costs = .assumed, isExternal: (String) -> Bool) {
+  /// The energy of jobs.
+  public init(_ jobs: [JobTiming], costs: Costs) {
     var macs = 0
-    var near = 0
-    var far = 0
     var cycles = 0
+    var memories: [String: Double] = [:]
     for job in jobs {
       cycles += job.total
       macs += job.operations.reduce(0) { $0 + $1.macs }
       for memory in job.memories {
         let bytes = (memory.readBeats + memory.writeBeats) * memory.beatBytes
-        if isExternal(memory.name) { far += bytes } else { near += bytes }
+        guard bytes > 0 else { continue }
+        memories[memory.name, default: 0] +=
+          Double(bytes) * (costs.bytes[memory.name] ?? costs.otherByte)
       }
     }
     mac = Double(macs) * costs.mac
-    sram = Double(near) * costs.sramByte
-    external = Double(far) * costs.externalByte
+    self.memories = memories
     idle = Double(cycles) * costs.cycle
   }
 }

@@ -98,6 +98,11 @@ final class DeviceImage {
     program.pointee.embedding_row_bytes = UInt32(truncatingIfNeeded: position.embeddingRowBytes)
     program.pointee.multipliers = UInt32(truncatingIfNeeded: position.multiplierOffset)
     program.pointee.multiplier_place = UInt32(truncatingIfNeeded: position.multiplierPlace)
+    program.pointee.embedding_place = UInt32(truncatingIfNeeded: position.embeddingPlace)
+    program.pointee.prefill_from = UInt32(truncatingIfNeeded: position.prefillFrom)
+    program.pointee.prefix_tokens = UInt32(truncatingIfNeeded: position.prefixTokens)
+    program.pointee.prefix = UInt32(truncatingIfNeeded: position.prefixOffset)
+    program.pointee.cache_heads = UInt32(truncatingIfNeeded: position.cacheHeads)
     withUnsafeMutableBytes(of: &program.pointee.region_bytes) { raw in
       for (i, size) in sizes.enumerated() {
         raw.storeBytes(of: UInt32(size), toByteOffset: i * 4, as: UInt32.self)

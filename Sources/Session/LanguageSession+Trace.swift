@@ -7,21 +7,18 @@ extension LanguageSession {
   /// inside its region.
   public typealias MemoryReader = (_ base: Int, _ bytes: Range<Int>) -> [UInt8]?
 
-  /// Runs one token through the decode steps, one by one, so that every intermediate result can be seen
-  /// before a later one takes its place. The result is that of `decode`.
+  /// Runs one token so that every intermediate result can be seen before a later one takes its place. The
+  /// result is that of `decode`.
   ///
   /// - Parameters:
   ///   - token: the token.
   ///   - onKernel: called after each kernel operation of an NPU job, with the job, the operation's number
   ///     in it, and a reader of the memory.
-  ///   - onStep: called after each step with its index and a reader of the memory.
   ///
   /// Throws `DiagnosticError` as `decode` does.
   public func trace(
-    _ token: Int32, onKernel: (_ job: Int, _ kernel: Int, _ memory: MemoryReader) -> Void,
-    onStep: (_ step: Int, _ memory: MemoryReader) -> Void
+    _ token: Int32, onKernel: (_ job: Int, _ kernel: Int, _ memory: MemoryReader) -> Void
   ) throws(DiagnosticError) {
-    let all = image.program.pointee.decode
     let start = context.pointee.position
     let place = program.manifest.position
     func read(_ base: Int, _ range: Range<Int>) -> [UInt8]? {
@@ -31,6 +28,7 @@ extension LanguageSession {
         switch pointer {
         case .rotation: place.rotationOffset + Int(start) * place.rotationRowBytes
         case .cacheRow: Int(start) * place.cacheRowBytes
+        case .embeddingRow: place.embeddingOffset + Int(token) * place.embeddingRowBytes
         default: 0
         }
       let (from, isFar) = range.lowerBound.addingReportingOverflow(offset)
@@ -39,36 +37,10 @@ extension LanguageSession {
       else { return nil }
       return Array(UnsafeBufferPointer(start: bytes + from, count: range.count))
     }
-    // The runtime runs whatever list the program points at: here, each step as a list of its own.
-    var failure: DiagnosticError?
-    withoutActuallyEscaping(onKernel) { onKernel in
+    try withoutActuallyEscaping(onKernel) { onKernel throws(DiagnosticError) in
       npu.onKernel = { job, kernel in onKernel(job, kernel, read) }
-      defer {
-        image.program.pointee.decode = all
-        npu.onKernel = nil
-      }
-      var word: UInt32 = 0
-      var index = 0
-      while word < all.count, let words = all.words {
-        let length = words[Int(word)] >> 8
-        guard length > 0, length <= all.count - word else {
-          failure = DiagnosticError("package.steps", "the steps of decode are malformed")
-          return
-        }
-        context.pointee.position = start
-        image.program.pointee.decode = swl_steps(
-          words: words + Int(word), count: length, tokens: all.tokens)
-        do throws(DiagnosticError) {
-          try check(swl_decode(context, token))
-        } catch {
-          failure = error
-          return
-        }
-        onStep(index, read)
-        word += length
-        index += 1
-      }
+      defer { npu.onKernel = nil }
+      try check(swl_decode(context, token))
     }
-    if let failure { throw failure }
   }
 }

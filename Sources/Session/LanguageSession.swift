@@ -25,16 +25,19 @@ public final class LanguageSession {
     public var prefilledTokens = 0
     /// NPU cycles of all jobs.
     public var npuCycles = 0
-    /// Estimated CPU cycles of all kernels.
+    /// Estimated CPU cycles of what the runtime sets for the jobs.
     public var cpuCycles = 0
     /// NPU jobs.
     public var jobs = 0
   }
 
   let image: DeviceImage
-  private let cpuSteps: (decode: [Step], prefill: [Step])
+  /// The job that ends a run of `prefill`, and how many tokens it takes; nil without one.
+  private let batch: (job: Int, tokens: Int)?
   let npu: SimulatedNPU
   let context: UnsafeMutablePointer<swl_context>
+  /// The ids of all positions so far.
+  private let window: UnsafeMutableBufferPointer<Int32>
 
   /// Loads a program into memory and checks it.
   ///
@@ -42,12 +45,11 @@ public final class LanguageSession {
   public init(_ program: Program) throws(DiagnosticError) {
     self.program = program
     image = try DeviceImage(program)
-    func steps(_ name: String) -> [Step] {
-      guard let entry = program.entry(name) else { return [] }
-      return Step.decode(
-        Array(program.steps[entry.firstWord..<entry.firstWord + entry.words])) ?? []
+    batch = program.entry("prefill").flatMap { entry in
+      let steps =
+        Step.decode(Array(program.steps[entry.firstWord..<entry.firstWord + entry.words])) ?? []
+      return steps.last.map { (Int($0.parameters[0]), entry.tokens) }
     }
-    cpuSteps = (steps("decode"), steps("prefill"))
     npu = try SimulatedNPU(program, image: image)
     if program.tokenizer.count > 0 {
       tokenizer = try program.tokenizer.withBytes { raw throws(DiagnosticError) in
@@ -61,6 +63,8 @@ public final class LanguageSession {
     } else {
       tokenizer = nil
     }
+    window = .allocate(capacity: max(program.manifest.model.context, 1))
+    window.initialize(repeating: 0)
     context = .allocate(capacity: 1)
     context.initialize(to: swl_context())
     let status = image.bases.withUnsafeBufferPointer { bases in
@@ -74,7 +78,10 @@ public final class LanguageSession {
     try check(status)
   }
 
-  deinit { context.deallocate() }
+  deinit {
+    context.deallocate()
+    window.deallocate()
+  }
 
   /// The next token's position: how many tokens are in the KV cache.
   public var position: Int { Int(context.pointee.position) }
@@ -85,38 +92,62 @@ public final class LanguageSession {
       start: swl_logits(context), count: program.manifest.model.vocabulary)
   }
 
-  /// Forgets all tokens.
+  /// Forgets all tokens but those of the program's prefix.
   public func reset() { swl_reset(context) }
 
   /// Sets all counters to zero.
   public func resetCounters() {
     counters = Counters()
-    npu.cycles = 0
-    npu.jobs = 0
+    npu.resetCounters()
   }
 
   /// Runs one token. Throws `DiagnosticError` for a bad id, a full context, or a simulation error.
   public func decode(_ token: Int32) throws(DiagnosticError) {
-    counters.cpuCycles += cpuCycles(cpuSteps.decode, at: position)
-    try check(swl_decode(context, token))
-    counters.decodedTokens += 1
-    collect()
+    note([token])
+    try count(1) { swl_decode(context, token) }
+  }
+
+  /// Keeps ids in mind that are about to be read; ids that are refused leave no trace.
+  private func note(_ tokens: [Int32]) {
+    guard tokens.count <= window.count - position else { return }
+    for (index, token) in tokens.enumerated() { window[position + index] = token }
+  }
+
+  /// Runs one token; when the KV cache is full, first forgets the oldest tokens but for the first `keep`,
+  /// and reads half of the others again (`swl_decode_rolling`).
+  ///
+  /// Throws `DiagnosticError` for a bad id, a `keep` that is not below the context's size or below the
+  /// prefix's, or a simulation error.
+  public func decode(_ token: Int32, keeping keep: Int) throws(DiagnosticError) {
+    guard let keep = UInt32(exactly: keep) else { return try check(SWL_ERROR_ARGUMENT) }
+    // Reading again counts as what it is: a prompt.
+    let isFull = position >= window.count
+    let again = isFull ? Int(keep) + (window.count - Int(keep)) / 2 + 1 : 1
+    try count(isFull ? again - Int(image.program.pointee.prefix_tokens) : 1) {
+      swl_decode_rolling(context, token, window.baseAddress, keep)
+    }
   }
 
   /// Runs a whole prompt; afterwards `logits` are those of the token that follows.
   public func prompt(_ tokens: [Int32]) throws(DiagnosticError) {
-    let start = position
-    try check(swl_prompt(context, tokens, UInt32(tokens.count)))
-    let batch = program.entry("prefill")?.tokens ?? 0
-    let batched = batch > 0 && tokens.count > batch ? (tokens.count - 1) / batch * batch : 0
-    for first in stride(from: 0, to: batched, by: max(batch, 1)) {
-      counters.cpuCycles += cpuCycles(cpuSteps.prefill, at: start + first)
+    note(tokens)
+    try count(tokens.count) { swl_prompt(context, tokens, UInt32(tokens.count)) }
+  }
+
+  /// Runs `body`, which reads `tokens`, and counts what it did.
+  private func count(_ tokens: Int, _ body: () -> swl_status) throws(DiagnosticError) {
+    let before = npu.runs
+    try check(body())
+    var decoded = tokens
+    if let batch, npu.runs.indices.contains(batch.job) {
+      let ran = npu.runs.indices.reduce(0) { $0 + npu.runs[$1] - before[$1] }
+      let batches = npu.runs[batch.job] - before[batch.job]
+      decoded = ran - batches
+      counters.cpuCycles += batches * cpuCycles(tokens: batch.tokens)
     }
-    for token in batched..<tokens.count {
-      counters.cpuCycles += cpuCycles(cpuSteps.decode, at: start + token)
-    }
-    counters.prefilledTokens += batched
-    counters.decodedTokens += tokens.count - batched
+    counters.decodedTokens += decoded
+    counters.prefilledTokens += tokens - decoded
+    counters.cpuCycles += decoded * cpuCycles(tokens: 1)
     collect()
   }
 
@@ -149,19 +180,35 @@ public final class LanguageSession {
     }
   }
 
+  /// The reports of the jobs that the last decode step ran.
+  public var decodeReports: [JobReport] {
+    guard let entry = program.entry("decode"),
+      let steps = Step.decode(
+        Array(program.steps[entry.firstWord..<entry.firstWord + entry.words]))
+    else { return [] }
+    let names = steps.filter { $0.kernel == .npuJob }.compactMap { step in
+      step.parameters.first.flatMap { index in
+        program.manifest.jobs.indices.contains(Int(index))
+          ? program.manifest.jobs[Int(index)].name : nil
+      }
+    }
+    return jobReports.filter { names.contains($0.name) }
+  }
+
   /// A region's bytes as they are now, for comparison with a reference.
   func bytes(of region: Region) -> UnsafeBufferPointer<UInt8> {
     UnsafeBufferPointer(
       start: image.bases[region.rawValue], count: image.sizes[region.rawValue])
   }
 
-  private func cpuCycles(_ steps: [Step], at position: Int) -> Int {
-    steps.reduce(0) { $0 + CPUCost.cycles(of: $1, position: position) }
+  private func cpuCycles(tokens: Int) -> Int {
+    CPUCost.cycles(
+      tokens: tokens, embeddingBytes: program.manifest.position.embeddingRowBytes)
   }
 
   private func collect() {
     counters.npuCycles = npu.cycles
-    counters.jobs = npu.jobs
+    counters.jobs = npu.runs.reduce(0, +) - npu.uncounted
   }
 
   func check(_ status: swl_status) throws(DiagnosticError) {

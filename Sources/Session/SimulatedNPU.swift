@@ -11,8 +11,10 @@ final class SimulatedNPU {
   private(set) var failure: String?
   /// Called after each kernel operation with the job and the operation's number in it.
   var onKernel: ((_ job: Int, _ kernel: Int) -> Void)?
-  /// Jobs run so far.
-  var jobs = 0
+  /// Jobs run so far, by job.
+  private(set) var runs: [Int]
+  /// Of them, those before the last `resetCounters`.
+  private(set) var uncounted = 0
   /// Cycles of those jobs.
   var cycles = 0
   /// The simulator's record of each job's last run, by job.
@@ -22,14 +24,11 @@ final class SimulatedNPU {
   private let image: DeviceImage
   private let banks: [MemoryBank]
   private let names: [String]
-  /// For each job, the byte ranges CPU kernels write before it.
-  private let cpuWrites: [[Step.ByteRange]]
   private var cost: JobCost
 
   /// A simulator for a program laid out in memory.
   ///
-  /// Throws `DiagnosticError` when the program names an NPU the simulator does not know, or its steps
-  /// are malformed.
+  /// Throws `DiagnosticError` when the program names an NPU the simulator does not know.
   init(_ program: Program, image: DeviceImage) throws(DiagnosticError) {
     self.image = image
     names = program.manifest.jobs.map(\.name)
@@ -53,25 +52,13 @@ final class SimulatedNPU {
     machine = Machine(hardware: hardware, memory: map)
     cost = JobCost(program)
     lastRuns = Array(repeating: nil, count: names.count)
+    runs = Array(repeating: 0, count: names.count)
+  }
 
-    var writes = [[Step.ByteRange]](repeating: [], count: names.count)
-    for entry in program.manifest.entries {
-      let words = Array(program.steps[entry.firstWord..<entry.firstWord + entry.words])
-      guard let steps = Step.decode(words) else {
-        throw DiagnosticError("package.steps", "the steps of \(entry.name) are malformed")
-      }
-      var pending: [Step.ByteRange] = []
-      for step in steps {
-        if step.kernel == .npuJob {
-          let job = Int(step.parameters[0])
-          if writes.indices.contains(job) { writes[job] += pending }
-          pending = []
-        } else {
-          pending += step.cpuWrites
-        }
-      }
-    }
-    cpuWrites = writes
+  /// Starts to count anew.
+  func resetCounters() {
+    cycles = 0
+    uncounted = runs.reduce(0, +)
   }
 
   /// The timing of a job that has run.
@@ -102,9 +89,6 @@ final class SimulatedNPU {
       return -1
     }
     bindPosition(context)
-    for range in cpuWrites[index] where range.region < banks.count {
-      banks[range.region].noteHostWrite(range.bytes)
-    }
     machine.onKernel = onKernel.map { handler in { handler(index, $0) } }
     defer { machine.onKernel = nil }
     do throws(SimulationError) {
@@ -113,7 +97,7 @@ final class SimulatedNPU {
         failure = "job '\(names[index])': \(hazard)"
         return -1
       }
-      jobs += 1
+      runs[index] += 1
       cycles += cost.timing(of: index, result)?.total ?? 0
       lastRuns[index] = result
       return 0

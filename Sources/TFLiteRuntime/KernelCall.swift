@@ -20,6 +20,13 @@ struct KernelTensor {
     self.bytes = bytes
   }
 
+  /// Throws when the content is not of the type's size, as for tensors without a place in memory.
+  func checkSize() throws(KernelError) {
+    guard bytes.count == type.byteCount else {
+      throw KernelError(reason: "tensor \(type.name) is \(type.type), which has no kernel here")
+    }
+  }
+
   /// Elements of integer or truth type, widened; throws for other types.
   func integers() throws(KernelError) -> [Int] {
     guard let element = type.type.element, element.isInteger || element == .bool else {
@@ -80,22 +87,16 @@ struct KernelCall {
     return outputs[index]
   }
 
-  /// The bytes of each output.
-  func evaluate() throws(KernelError) -> [[UInt8]] {
-    guard case .builtin(let builtin) = op.code else {
+  /// Input `index`, nil where it is left out.
+  func optionalInput(_ index: Int) -> KernelTensor? { index < inputs.count ? inputs[index] : nil }
+
+  /// Computes the operator.
+  func evaluate() throws(KernelError) -> KernelResult {
+    guard case .builtin(let builtin) = op.code, let kernel = KernelTable.kernels[builtin] else {
       throw KernelError(reason: "no kernel is known for it")
     }
-    switch builtin {
-    case .reshape, .squeeze, .expandDims: return [try input(0).bytes]
-    case .quantize: return [try quantise()]
-    case .dequantize: return [try dequantise()]
-    case .concatenation: return [try concatenation()]
-    case .split, .splitV: return try pieces()
-    case .stridedSlice: return [try stridedSlice()]
-    case .transpose: return [try transposed()]
-    case .pad, .padv2: return [try padded()]
-    default: throw KernelError(reason: "no kernel is known for it")
-    }
+    for tensor in inputs { try tensor?.checkSize() }
+    return try kernel(self)
   }
 }
 

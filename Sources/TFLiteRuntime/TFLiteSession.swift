@@ -129,8 +129,10 @@ public final class TFLiteSession {
     let call = KernelCall(
       op: op, inputs: inputs, outputs: op.outputs.map { tensors[$0] })
     do throws(KernelError) {
-      let results = try call.evaluate()
-      for (index, bytes) in zip(op.outputs, results) {
+      let result = try call.evaluate()
+      let updates = result.updates.compactMap { input, bytes in op.inputs[input].map { ($0, bytes) }
+      }
+      for (index, bytes) in Array(zip(op.outputs, result.outputs)) + updates {
         guard let place = memory.places[g][index], place.write(bytes) else {
           throw KernelError(reason: "its result does not fit tensor \(tensors[index].name)")
         }

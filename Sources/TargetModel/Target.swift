@@ -31,6 +31,10 @@ public struct Target: Sendable, Hashable {
     public var variant: String
     /// Its clock.
     public var clock: Hertz
+    /// What one 8-bit multiply-accumulate takes with its share of the datapath.
+    public var macEnergy = Joules.assumedMAC
+    /// What one cycle with the NPU on takes, whatever it does.
+    public var cycleEnergy = Joules.assumedCycle
   }
 
   /// One memory.
@@ -58,6 +62,8 @@ public struct Target: Sendable, Hashable {
     public var burst: Bytes
     /// The NPU's AXI port that reaches it, 0 or 1.
     public var port: Int
+    /// What one byte to or from it takes.
+    public var byteEnergy: Joules
   }
 
   /// Memory technologies.

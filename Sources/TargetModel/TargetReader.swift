@@ -131,6 +131,12 @@ struct TargetReader {
       zero ? "0, or 0.1 MB/s to 1 TB/s" : "0.1 MB/s to 1 TB/s")
   }
 
+  private mutating func energy(_ node: Node?, _ what: String, suffix: String = "") -> Joules? {
+    quantity(
+      node, what, "an energy such as 1.25pJ\(suffix)", { Quantity.joules($0, suffix: suffix) },
+      { $0.value <= 1e-6 }, "at most 1000 nJ\(suffix)")
+  }
+
   private mutating func cycles(_ node: Node?, _ what: String) -> Cycles? {
     quantity(
       node, what, "a whole number of NPU cycles",
@@ -169,11 +175,17 @@ struct TargetReader {
   }
 
   private mutating func npu(_ node: Node) -> Target.NPU? {
-    guard let found = fields(node, "npu", required: ["variant", "clock"]) else { return nil }
+    guard
+      let found = fields(
+        node, "npu", required: ["variant", "clock"], optional: ["mac_energy", "cycle_energy"])
+    else { return nil }
     guard let variant = text(found["variant"], "npu: variant"),
       let clock = clock(found["clock"], "npu: clock")
     else { return nil }
-    return Target.NPU(variant: variant, clock: clock)
+    var npu = Target.NPU(variant: variant, clock: clock)
+    if let energy = energy(found["mac_energy"], "npu: mac_energy") { npu.macEnergy = energy }
+    if let energy = energy(found["cycle_energy"], "npu: cycle_energy") { npu.cycleEnergy = energy }
+    return npu
   }
 
   private mutating func memories(_ node: Node) -> [(memory: Target.Memory, node: Node)] {
@@ -202,7 +214,7 @@ struct TargetReader {
         node, "memory \(name)",
         required: [
           "kind", "base", "size", "read", "write", "read_latency", "write_latency", "burst", "port",
-        ], optional: ["max_reads", "max_writes"])
+        ], optional: ["max_reads", "max_writes", "byte_energy"])
     else { return nil }
     let kindText = text(found["kind"], "\(name): kind")
     let kind = kindText.flatMap(Target.Kind.init(rawValue:))
@@ -233,6 +245,7 @@ struct TargetReader {
     }
     let maximumReads = outstanding("max_reads")
     let maximumWrites = outstanding("max_writes")
+    let byteEnergy = energy(found["byte_energy"], "\(name): byte_energy", suffix: "/B")
     let portText = text(found["port"], "\(name): port")
     let port = portText.flatMap { ["axi0": 0, "axi1": 1][$0] }
     if let portText, port == nil {
@@ -254,7 +267,8 @@ struct TargetReader {
     return Target.Memory(
       name: name, kind: kind, base: base, size: size, readBandwidth: read, writeBandwidth: write,
       readLatency: readLatency, writeLatency: writeLatency, maximumReads: maximumReads,
-      maximumWrites: maximumWrites, burst: burst, port: port)
+      maximumWrites: maximumWrites, burst: burst, port: port,
+      byteEnergy: byteEnergy ?? .assumedByte(kind))
   }
 
   private mutating func checkOverlap(_ memories: [(memory: Target.Memory, node: Node)]) {

@@ -62,13 +62,12 @@ func bisectNamesSeededFaults(_ fault: SeededFault) throws {
   #expect(activations.findings.first?.row == 0)
 }
 
-/// The shared model: each fault fails the gate and is named, well within a minute.
+/// The shared model: each fault fails the gate and is named.
 @Test(
   .enabled(
     if: SharedData.exists("models/stories260K/stories260K.bin"), "the shared model is absent"),
   arguments: SeededFault.allCases)
 func faultsInStoriesFailTheGateAndAreNamed(_ fault: SeededFault) throws {
-  let start = Date()
   let model = try ModelImporter.load(
     SharedData.url("models/stories260K/stories260K.bin").path,
     ImportOptions(
@@ -101,6 +100,4 @@ func faultsInStoriesFailTheGateAndAreNamed(_ fault: SeededFault) throws {
   let result = try Bisection(good, bad, probe: Array(ids.prefix(12)))
   #expect(result.first?.stage == fault.stage)
   #expect(result.first?.name == name)
-  let seconds = Date().timeIntervalSince(start)
-  #expect(seconds < 60)
 }

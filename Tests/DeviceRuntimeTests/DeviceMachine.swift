@@ -1,7 +1,6 @@
 import DeviceRuntime
-import Support
 
-/// The memory of a pretended device: regions filled by the test, one step run through the runtime's
+/// The memory of a pretended device: regions filled by the test, step lists run through the runtime's
 /// public entry points, results read back.
 struct DeviceMachine {
   /// The content of every region, by region number.
@@ -84,7 +83,8 @@ struct DeviceMachine {
       UnsafePointer<UnsafeMutablePointer<UInt8>?>
     ) -> R
   ) -> R {
-    let mask = reserve(context * 4, in: Self.state) & 0x1FFF_FFFF
+    // A batch's later rows read from before the mask.
+    let mask = reserve((n - 1 + context) * 4, in: Self.state) & 0x1FFF_FFFF + UInt32(n - 1) * 4
     let memory = regions.map {
       UnsafeMutableRawPointer.allocate(byteCount: max($0.count, 16), alignment: 16)
     }
@@ -138,34 +138,4 @@ struct DeviceMachine {
 /// The head word and parameters of a step.
 func step(_ kernel: swl_kernel, _ parameters: [UInt32]) -> [UInt32] {
   [kernel.rawValue | UInt32(parameters.count + 1) << 8] + parameters
-}
-
-/// Random values for kernel tests: mostly uniform over a random number of bits, sometimes extremes.
-struct ValueSource {
-  private var random: SplitMix64
-
-  init(seed: UInt64) { random = SplitMix64(seed: seed) }
-
-  /// A number in `range`.
-  mutating func below(_ range: Range<Int>) -> Int {
-    range.lowerBound + Int(random.next() % UInt64(range.count))
-  }
-
-  /// A value of `T`; `extremes` makes one in four the type's smallest, largest, zero or minus one.
-  mutating func value<T: FixedWidthInteger & SignedInteger>(
-    _ type: T.Type = T.self, extremes: Bool = true, floor: T = .min
-  ) -> T {
-    if extremes, random.next() % 4 == 0 {
-      return [floor, T.max, 0, -1][Int(random.next() % 4)]
-    }
-    let shift = Int(random.next() % UInt64(T.bitWidth))
-    return max(T(truncatingIfNeeded: random.next()) >> T(shift), floor)
-  }
-
-  /// Many values.
-  mutating func values<T: FixedWidthInteger & SignedInteger>(
-    _ count: Int, extremes: Bool = true, floor: T = .min
-  ) -> [T] {
-    (0..<count).map { _ in value(extremes: extremes, floor: floor) }
-  }
 }

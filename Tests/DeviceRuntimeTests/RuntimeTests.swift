@@ -60,7 +60,7 @@ import Testing
         let user = Unmanaged.passUnretained(jobs).toOpaque()
         #expect(swl_open(&device, program, bases, Self.callback, user) == SWL_OK)
         #expect(swl_prompt(&device, [0, 1, 2, 3], 4) == SWL_OK)
-        #expect(jobs.ran == [32, 16, 16])
+        #expect(jobs.ran == [32, 32, 16])
         #expect(device.position == 4)
         // Nothing runs when something is wrong with the prompt.
         #expect(swl_prompt(&device, [0, 9], 2) == SWL_ERROR_TOKEN)
@@ -69,12 +69,124 @@ import Testing
         #expect(swl_prompt(&device, nil, 1) == SWL_ERROR_ARGUMENT)
         #expect(jobs.ran.count == 3)
         #expect(swl_prompt(&device, [0, 1], 2) == SWL_OK)
+        #expect(jobs.ran == [32, 32, 16, 32, 16])
         #expect(swl_decode(&device, 0) == SWL_ERROR_CONTEXT_FULL)
         swl_reset(&device)
         #expect(device.position == 0)
         #expect(swl_prompt(&device, [2], 1) == SWL_OK)
-        #expect(jobs.ran.suffix(3) == [16, 16, 16] || jobs.ran.suffix(1) == [16])
+        #expect(jobs.ran.last == 16)
+        // All rows of a batch need room, used or not.
+        for _ in 0..<3 { #expect(swl_decode(&device, 0) == SWL_OK) }
+        jobs.ran = []
+        program.pointee.prefill.tokens = 3
+        #expect(swl_prompt(&device, [0, 1], 2) == SWL_OK)
+        #expect(jobs.ran == [16, 16])
+        // Batches that save nothing are left alone.
+        swl_reset(&device)
+        jobs.ran = []
+        program.pointee.prefill.tokens = 2
+        program.pointee.prefill_from = 2
+        #expect(swl_prompt(&device, [0, 1, 2, 3], 4) == SWL_OK)
+        #expect(jobs.ran == [32, 16, 16])
+        // A batch that fails can be repeated.
+        swl_reset(&device)
+        jobs.failAt = jobs.ran.count
+        #expect(swl_prompt(&device, [0, 1, 2], 3) == SWL_ERROR_NPU)
+        #expect(device.position == 0)
+        #expect(swl_prompt(&device, [0, 1, 2], 3) == SWL_OK)
+        #expect(device.position == 3)
       }
+    }
+  }
+
+  /// While a batch runs, its first row sees its own position and those before; row `t`, whose mask starts
+  /// `t` numbers earlier, sees `t` more. Rows without a token change nothing that a later token reads.
+  @Test func batchesShowEachRowItsPositions() {
+    final class Seen {
+      var masks: [[Int32]] = []
+      var rows: [[UInt8]] = []
+      var factors: [[Int32]] = []
+    }
+    let seen = Seen()
+    var machine = twoJobs()
+    let table = machine.put((0..<4).flatMap { [UInt8](repeating: 40 + $0, count: 16) }, in: 0)
+    let multipliers = machine.put([Int32](10..<14), in: 0)
+    let place = machine.reserve(3 * 16, in: DeviceMachine.state) & 0x1FFF_FFFF
+    let factors = machine.reserve(3 * 4, in: DeviceMachine.state) & 0x1FFF_FFFF
+    let decode = step(SWL_KERNEL_NPU_JOB, [0])
+    machine.withProgram(step(SWL_KERNEL_NPU_JOB, [1]), n: 3) { _, program, bases in
+      decode.withUnsafeBufferPointer { list in
+        program.pointee.decode.words = list.baseAddress
+        program.pointee.decode.count = UInt32(list.count)
+        program.pointee.embedding = table & 0x1FFF_FFFF
+        program.pointee.embedding_row_bytes = 16
+        program.pointee.multipliers = multipliers & 0x1FFF_FFFF
+        program.pointee.embedding_place = place
+        program.pointee.multiplier_place = factors
+        #expect(swl_program_check(program) == SWL_OK)
+        var device = swl_context()
+        let user = Unmanaged.passUnretained(seen).toOpaque()
+        let opened = swl_open(
+          &device, program, bases,
+          { context, job in
+            guard let context, let user = context.pointee.user,
+              let state = context.pointee.base.3, let program = context.pointee.program?.pointee
+            else { return -1 }
+            let seen = Unmanaged<Seen>.fromOpaque(user).takeUnretainedValue()
+            let raw = UnsafeRawPointer(state)
+            let mask = raw + Int(program.mask)
+            for t in 0..<(job?.pointee.bytes == 32 ? 3 : 1) {
+              seen.masks.append(
+                (0..<6).map { mask.load(fromByteOffset: ($0 - t) * 4, as: Int32.self) })
+            }
+            seen.rows.append(
+              (0..<3).map {
+                raw.load(fromByteOffset: Int(program.embedding_place) + $0 * 16, as: UInt8.self)
+              })
+            seen.factors.append(
+              (0..<3).map {
+                raw.load(fromByteOffset: Int(program.multiplier_place) + $0 * 4, as: Int32.self)
+              })
+            return 0
+          }, user)
+        #expect(opened == SWL_OK)
+        #expect(swl_prompt(&device, [3, 1, 2], 3) == SWL_OK)
+      }
+    }
+    // A batch of two tokens and one row without, then a decode.
+    func visible(_ count: Int) -> [Int32] {
+      (0..<6).map { $0 < count ? .max : -1 << 30 }
+    }
+    #expect(seen.masks == [visible(1), visible(2), visible(3), visible(3)])
+    #expect(seen.rows.first == [43, 41, 41])
+    #expect(seen.factors.first == [13, 11, 11])
+    #expect(seen.factors.last?.first == 12)
+  }
+
+  @Test func rollingMovesTheWindow() {
+    var machine = twoJobs()
+    let jobs = Jobs()
+    machine.withProgram(step(SWL_KERNEL_NPU_JOB, [0])) { _, program, bases in
+      var device = swl_context()
+      let user = Unmanaged.passUnretained(jobs).toOpaque()
+      #expect(swl_open(&device, program, bases, Self.callback, user) == SWL_OK)
+      var window = [Int32](repeating: -1, count: 6)
+      for token: Int32 in [0, 1, 2, 3, 0, 1] {
+        #expect(swl_decode_rolling(&device, token, &window, 1) == SWL_OK)
+      }
+      #expect(window == [0, 1, 2, 3, 0, 1])
+      #expect(jobs.ran.count == 6)
+      #expect(swl_decode_rolling(&device, 3, &window, 1) == SWL_OK)
+      #expect(Array(window.prefix(4)) == [0, 0, 1, 3])
+      #expect(device.position == 4)
+      #expect(jobs.ran.count == 10)
+      #expect(swl_decode_rolling(&device, 4, &window, 1) == SWL_ERROR_TOKEN)
+      #expect(swl_decode_rolling(&device, 0, &window, 6) == SWL_ERROR_ARGUMENT)
+      #expect(swl_decode_rolling(&device, 0, nil, 1) == SWL_ERROR_ARGUMENT)
+      #expect(swl_decode_rolling(nil, 0, &window, 1) == SWL_ERROR_ARGUMENT)
+      program.pointee.prefix_tokens = 2
+      #expect(swl_decode_rolling(&device, 0, &window, 1) == SWL_ERROR_ARGUMENT)
+      #expect(device.position == 4)
     }
   }
 

@@ -1,11 +1,12 @@
 import Foundation
 import Support
+import TestKit
 import Testing
 
 @testable import EthosUISA
 
-/// Times the weight codec on one million weights of a linear layer. Run in release with
-/// `SWIFTLET_BENCHMARK=1 swift test -c release -Xswiftc -enable-testing --filter weightBenchmark`.
+/// Times the weight codec on one million weights of a linear layer, beside Arm's where it is installed. Run
+/// it by `Tests/Benchmarks/codec.sh`.
 enum WeightBenchmark {
   /// Processor seconds of some work, which other programs on the machine do not disturb.
   private static func processorTime(_ work: () throws -> Void) rethrows -> Double {
@@ -44,12 +45,33 @@ enum WeightBenchmark {
         func rate(_ seconds: Double) -> String {
           String(format: "%.0f", Double(weights.count) / seconds / 1e6)
         }
+        let theirs = try armsCodec(weights, geometry: geometry)
         let ratio = String(format: "%.4f", Double(stream.count) / Double(arms.count))
         return
           "\(name): encode \(rate(encode)) M/s, quick \(rate(quick)) M/s, decode \(rate(decode)) M/s, "
-          + "\(stream.count) bytes, \(ratio) of Arm's"
+          + "\(stream.count) bytes, \(ratio) of Arm's profile\(theirs)"
       }
     }
+  }
+
+  /// What Arm's `mlw_codec` does with the same weights in the hardware's order: rates and size. Its calls
+  /// hand lists of Python's numbers over, which is part of its time.
+  private static func armsCodec(
+    _ weights: UnsafeBufferPointer<Int8>, geometry: WeightGeometry
+  ) throws -> String {
+    guard Oracle.has("ethosu.mlw_codec") else { return "" }
+    let order = LinearWeightOrder(
+      inputs: geometry.inputs, blockDepth: geometry.ofmBlockDepth, microblockDepth: 8, inputBits: 8)
+    var ordered = [Int16](repeating: 0, count: order.paddedCount(outputs: geometry.outputs))
+    ordered.withUnsafeMutableBufferPointer {
+      order.reorder(weights, outputs: geometry.outputs, into: $0)
+    }
+    let file = FileManager.default.temporaryDirectory
+      .appendingPathComponent("swiftlet-codec-\(ProcessInfo.processInfo.processIdentifier).i16")
+    defer { try? FileManager.default.removeItem(at: file) }
+    try ordered.withUnsafeBytes { Data($0) }.write(to: file)
+    let line = try Oracle.run("weight_speed.py", [file.path])
+    return "; Arm's mlw_codec: " + line.trimmingCharacters(in: .whitespacesAndNewlines)
   }
 }
 

@@ -8,13 +8,13 @@
 /// Bytes the largest result needs.
 #define KERNEL_CASE_LIMIT 8192u
 
-/// One kernel on one fixed input.
+/// One function on one fixed input.
 typedef struct kernel_case {
   const char *name;
   const char *unit;      ///< what `units` counts
   uint32_t units;
   void (*prepare)(void); ///< makes the input; not measured
-  uint32_t (*run)(void); ///< runs the kernel; returns how many bytes of `kernel_out` are its result
+  uint32_t (*run)(void); ///< runs it; returns how many bytes of `kernel_out` are its result
 } kernel_case;
 
 extern const kernel_case kernel_cases[];

@@ -25,38 +25,21 @@ static int no_npu(struct swl_context *context, const swl_job *job) {
   return job->bytes == 16 ? 0 : -1;
 }
 
-enum { ARENA = 512, STATE = 160, PARAMS = 2560, MOST = 8 * 20 };
-
-// One valid step of every kernel, for batches of `n` tokens.
-static uint32_t valid_step(uint32_t kernel, uint32_t n, uint32_t *w) {
-  uint32_t steps[3][19] = {
-      {STEP(1, 2), 0},
-      {STEP(2, 8), n, 16, 4, AT(4, 0), AT(4, 64), 24, AT(1, 0)},
-      {STEP(3, 19), n, 2, 2, 8, 8, 8, AT(1, 128), AT(3, 0), AT(3, 0), 0x5A5A5A5A, 40, AT(4, 320),
-       AT(4, 320), 3, 4, AT(1, 192), AT(1, 256), 16}};
-  uint32_t words = steps[kernel - 1][0] >> 8;
-  memcpy(w, steps[kernel - 1], words * 4);
-  return words;
-}
-
-static void fill(uint8_t *bytes, uint32_t count, int calm) {
-  for (uint32_t i = 0; i < count; i++) {
-    bytes[i] = calm ? (uint8_t)(i % 4 == 0 ? 40 : 0) : (uint8_t)draw();
-  }
-}
+enum { WEIGHTS = 64 + 16, ARENA = 64, STATE = 160, PARAMS = 128, MOST = 8 * 2 };
 
 /// Builds, damages, checks and runs one program. Returns whether it passed the check.
 static int round_trip(uint8_t *const base[SWL_REGION_COUNT], const swl_job *jobs) {
   uint32_t words[MOST];
   uint32_t count = 0;
-  uint32_t n = 1 + draw() % 2;
-  const int32_t tokens[3] = {3, 0, 1};
+  uint32_t n = 1 + draw() % 3;
+  const int32_t tokens[4] = {3, 0, 1, 2};
   swl_program program;
   swl_context context;
   uint32_t *exact;
   int passed;
   for (uint32_t i = 1 + draw() % 6; i > 0; i--) {
-    count += valid_step(1 + draw() % 3, n, words + count);
+    words[count++] = STEP(1, 2);
+    words[count++] = 0;
   }
   for (uint32_t i = draw() % 3; i > 0; i--) {
     uint32_t at = draw() % count;
@@ -98,17 +81,42 @@ static int round_trip(uint8_t *const base[SWL_REGION_COUNT], const swl_job *jobs
   program.jobs = jobs;
   program.job_count = 1;
   program.logits = AT(1, 0);
-  program.mask = 128;
+  program.mask = 16;
+  program.prefill_from = draw() % 3;
+  if (draw() % 2 == 0) {
+    program.embedding_row_bytes = 16;
+    program.multipliers = 64;
+    program.multiplier_place = 48;
+    program.embedding_place = 64;
+    program.rotation_row_bytes = 16;
+    program.cache_row_bytes = 16;
+    program.cache_heads = 1;
+    program.prefix_tokens = draw() % 4;
+  }
+  // Damage to the numbers that say where the runtime writes, too.
+  if (draw() % 4 == 0) {
+    uint32_t *fields[11] = {&program.mask,           &program.embedding,       &program.embedding_row_bytes,
+                           &program.multipliers,    &program.multiplier_place, &program.embedding_place,
+                           &program.prefill.tokens, &program.context,          &program.prefix_tokens,
+                            &program.prefix,         &program.cache_heads};
+    uint32_t *field = fields[draw() % 11];
+    *field = draw() % 2 == 0 ? draw() >> draw() % 32 : *field + draw() % 65 - 32;
+  }
+  program.region_bytes[SWL_REGION_WEIGHTS] = WEIGHTS;
   program.region_bytes[SWL_REGION_ARENA] = ARENA;
   program.region_bytes[SWL_REGION_STATE] = STATE;
   program.region_bytes[SWL_REGION_PARAMS] = PARAMS;
-  fill(base[SWL_REGION_PARAMS], PARAMS, draw() % 2 == 0);
-  fill(base[SWL_REGION_ARENA], ARENA, 0);
   passed = swl_program_check(&program) == SWL_OK;
   if (passed && swl_open(&context, &program, base, no_npu, NULL) == SWL_OK) {
     for (int i = 0; i < 3; i++) {
       uint64_t seed = draw();
-      if (swl_prompt(&context, tokens, 3) == SWL_OK) {
+      if (swl_prompt(&context, tokens, 1 + draw() % 4) == SWL_OK) {
+        int32_t *window = calloc(program.context, sizeof *window);
+        if (window == NULL) {
+          abort();
+        }
+        (void)swl_decode_rolling(&context, 2, window, draw() % 8);
+        free(window);
         (void)swl_sample(swl_logits(&context), 4, 0.25f, (float)(draw() % 4), &seed);
       }
     }
@@ -129,12 +137,13 @@ int main(void) {
       return 1;
     }
   }
-  base[SWL_REGION_ARENA] = malloc(ARENA);
+  base[SWL_REGION_WEIGHTS] = calloc(WEIGHTS, 1);
+  base[SWL_REGION_ARENA] = calloc(ARENA, 1);
   base[SWL_REGION_STATE] = malloc(STATE);
   base[SWL_REGION_PARAMS] = malloc(PARAMS);
   job.payload = malloc(16);
   job.bytes = 16;
-  if (base[1] == NULL || base[3] == NULL || base[4] == NULL || job.payload == NULL) {
+  if (base[0] == NULL || base[1] == NULL || base[3] == NULL || base[4] == NULL || job.payload == NULL) {
     return 1;
   }
   for (uint32_t i = 0; i < rounds; i++) {

@@ -2,10 +2,11 @@
 """Compiles models with Vela, runs them in the simulator and in the reference interpreters, compares bytes.
 
 usage: simulate_oracle.py SWIFTLET [--rounds N] [--seed S] [--seconds N] [--only OP,...] [--models DIR]
-                          [--configs NAME,...] [--keep DIR] [--verbose]
+                          [--configs NAME,...] [--plain] [--keep DIR] [--verbose]
 
 Without --models the cases are single operators (single_ops.py), `--rounds` draws of each. With it, every
-.tflite of the folder on every configuration. A case agrees when the simulator's outputs equal TFLite
+.tflite of the folder on every configuration. The configuration `cpu`, which --plain gives to single
+operators, is the model as it is on the CPU kernels, without Vela. A case agrees when the simulator's outputs equal TFLite
 Micro's or LiteRT's reference kernels'. Prints a table; exit status 1 when a case disagrees that
 known_differences.py does not explain.
 """
@@ -24,12 +25,26 @@ import time
 import numpy as np
 
 CHUNK = 24
+#: The configuration without an NPU: the model as it is, on the CPU kernels.
+CPU = "cpu"
 # Seconds for one run of the simulator; the slowest model takes a few.
 PATIENCE = 60
+#: What the interpreters said of the last few models and inputs: configurations share it.
+CACHE = {}
 
 
 def references(path, inputs):
     """Outputs by interpreter name; one that refuses the model is left out."""
+    key = hash((path.read_bytes(), *(v.tobytes() for v in inputs.values())))
+    if key not in CACHE:
+        if len(CACHE) >= 2 * len(KINDS):
+            CACHE.clear()
+        CACHE[key] = interpret(path, inputs)
+    return CACHE[key]
+
+
+def interpret(path, inputs):
+    """As references(), always run."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
     from tflite_micro import runtime
 
@@ -82,23 +97,43 @@ def npu_operators(path):
     return codes.count(b"ethos-u"), len(codes)
 
 
-def random_input(rng, shape, dtype):
+#: What the values of an input are like: any, only the ends of the range, a slow wave.
+KINDS = ["random", "extreme", "smooth"]
+
+
+def draw_input(rng, kind, shape, dtype):
     if dtype == "bool":
         return rng.integers(0, 2, shape).astype(bool)
-    if dtype == "int32":
-        return rng.integers(-30000, 30000, shape).astype(np.int32)
-    info = np.iinfo(dtype)
-    return rng.integers(info.min, info.max + 1, shape, dtype=dtype)
+    low, high = (-30000, 30000) if dtype == "int32" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    if kind == "extreme":
+        return rng.choice([low, high], shape).astype(dtype)
+    if kind == "smooth":
+        wave = np.sin(np.arange(int(np.prod(shape))) * rng.uniform(0.001, 0.1)).reshape(shape)
+        return np.round((low + high) / 2 + wave * (high - low) / 2).astype(dtype)
+    return rng.integers(low, high + 1, shape).astype(dtype)
 
 
-def run_case(swiftlet, path, config, options, inputs, folder):
-    """The verdict on one case, and what there is to say about it."""
-    compiled = compile_model(path, config, options, folder)
+#: Verdicts from good to bad; a case is as bad as its worst input.
+ORDER = ["equal", "equal-litert", "equal-micro", "no-reference", "differs", "hazard", "fails"]
+
+
+def run_case(swiftlet, path, config, options, kinds, folder):
+    """The verdict on one case with its inputs by kind, and what there is to say about it."""
+    compiled = path if config == CPU else compile_model(path, config, options, folder)
     if not compiled:
         return "vela-refuses", ""
-    npu, operators = npu_operators(compiled)
-    if npu == 0:
+    if config != CPU and npu_operators(compiled)[0] == 0:
         return "on-cpu", ""
+    worst = ("equal", "")
+    for kind, inputs in kinds.items():
+        verdict, detail = run_inputs(swiftlet, path, compiled, inputs, folder)
+        if ORDER.index(verdict) > ORDER.index(worst[0]):
+            worst = verdict, detail and f"{kind} inputs: {detail}"
+    return worst
+
+
+def run_inputs(swiftlet, path, compiled, inputs, folder):
+    """The verdict on one set of inputs of a compiled model."""
     command = [swiftlet, "simulate", str(compiled), "--json", "--output-dir", str(folder / "out")]
     # Vela renames some inputs; their order stays.
     kept = tensor_names(compiled, "InputsAsNumpy")
@@ -159,10 +194,15 @@ def single_cases(arguments):
     only = arguments.only.split(",") if arguments.only else None
     for name, config, options, model in single_ops.cases(arguments.rounds, arguments.seed, only):
         rng = np.random.default_rng([arguments.seed, len(name), *name.encode()])
-        inputs = {n: random_input(rng, s, d) for n, s, d in model.inputs.values()}
-        if model.limits:
-            inputs = {n: np.clip(v, -model.limits, model.limits) for n, v in inputs.items()}
-        yield name, config, options, model.bytes(), inputs
+        kinds = {}
+        for kind in KINDS:
+            kinds[kind] = {n: draw_input(rng, kind, s, d) for n, s, d in model.inputs.values()}
+            if model.limits:
+                for key, value in kinds[kind].items():
+                    kinds[kind][key] = np.clip(value, -model.limits, model.limits)
+        if arguments.plain:
+            config, options = CPU, []
+        yield name, config, options, model.bytes(), kinds
 
 
 def model_cases(arguments):
@@ -175,10 +215,10 @@ def model_cases(arguments):
         graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
         tensors = [graph.Tensors(i) for i in graph.InputsAsNumpy()]
         rng = np.random.default_rng(arguments.seed)
-        inputs = {t.Name().decode(): random_input(rng, t.ShapeAsNumpy(), types[t.Type()])
-                  for t in tensors}
+        kinds = {kind: {t.Name().decode(): draw_input(rng, kind, t.ShapeAsNumpy(), types[t.Type()])
+                        for t in tensors} for kind in KINDS}
         for config in arguments.configs.split(","):
-            yield path.stem, config, [], content, inputs
+            yield path.stem, config, [], content, kinds
 
 
 def work(cases, swiftlet, keep, pipe):
@@ -187,13 +227,13 @@ def work(cases, swiftlet, keep, pipe):
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
     with os.fdopen(pipe, "wb") as out:
-        for name, config, options, content, inputs in cases:
+        for name, config, options, content, kinds in cases:
             with tempfile.TemporaryDirectory() as temporary:
                 folder = pathlib.Path(temporary)
                 path = folder / (name + ".tflite")
                 path.write_bytes(content)
                 try:
-                    result = run_case(swiftlet, path, config, options, inputs, folder)
+                    result = run_case(swiftlet, path, config, options, kinds, folder)
                 except Exception as error:
                     result = ("oracle-error", f"{type(error).__name__}: {error}"[:300])
                 if keep and result[0] in ("differs", "fails", "hazard"):
@@ -249,6 +289,7 @@ def main():
     parser.add_argument("--only")
     parser.add_argument("--models")
     parser.add_argument("--configs", default="ethos-u55-128,ethos-u65-256,ethos-u85-256")
+    parser.add_argument("--plain", action="store_true", help="single operators without Vela")
     parser.add_argument("--keep")
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()

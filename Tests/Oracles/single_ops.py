@@ -191,7 +191,9 @@ def unary(kind, options=None, out_scale=None, out_zero=None, same=False, **field
         if same:
             y = m.output(shape, dtype, s, z)
         elif out_scale:
-            scale = {"int8": 1, "uint8": 1, "int16": 1 / 128}[dtype] * out_scale
+            # A sigmoid's scale is fixed for 16 bits, whatever it is for 8.
+            scale = {"int8": out_scale, "uint8": out_scale}.get(
+                dtype, 1 / 32768 if kind in ("LOGISTIC", "TANH") else out_scale / 128)
             zero = {"int8": out_zero, "uint8": out_zero + 128, "int16": 0}[dtype]
             y = m.output(shape, dtype, scale, zero)
         else:
@@ -501,7 +503,8 @@ U85_ONLY = {"EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUA
 U85 = ["ethos-u85-128", "ethos-u85-256", "ethos-u85-512", "ethos-u85-1024", "ethos-u85-2048"]
 CONFIGS = ["ethos-u55-32", "ethos-u55-64", "ethos-u55-128", "ethos-u55-256", "ethos-u65-256",
            "ethos-u65-512"] + U85
-OPTIONS = [[], ["--optimise", "Size"], ["--arena-cache-size", "16384"]]
+SIZE, SMALL, COP2 = ["--optimise", "Size"], ["--arena-cache-size", "16384"], ["--cop-format", "COP2"]
+OPTIONS = [[], SIZE, SMALL, COP2, SIZE + SMALL + COP2]
 
 
 def cases(rounds, seed, only=None):
@@ -515,6 +518,6 @@ def cases(rounds, seed, only=None):
             configs = U85 if name in U85_ONLY else CONFIGS
             # Neighbouring operators get other configurations; every pair meets after 11 rounds.
             config = configs[(turn + 3 * number) % len(configs)]
-            options = ["--optimise", "Size"] if name == "chain" else draw.pick(OPTIONS)
+            options = draw.pick([SIZE, SIZE + COP2, SIZE + SMALL] if name == "chain" else OPTIONS)
             model = build(draw, dtype)
             yield f"{name}{model.variant}-{dtype}-{turn}", config, options, model

@@ -3,6 +3,7 @@ import Foundation
 import NPUTiming
 import Testing
 
+@testable import NPUSim
 @testable import Report
 
 /// Two jobs of a convolution and a transfer, recorded.
@@ -24,7 +25,9 @@ private func profile() throws -> RunProfile {
   let job = RunProfile.Job(name: "<job & one>", timing: timing, labels: ["layer \"a\"", "layer b"])
   var profile = RunProfile(
     title: "a <model>", npu: "ethos-u55-128", clock: 5e8, macs: 128, jobs: [job, job])
-  profile.energy = EnergyEstimate([timing, timing]) { $0 != "SRAM" }
+  profile.energy = EnergyEstimate(
+    [timing, timing],
+    costs: .init(mac: 0.3e-12, cycle: 5e-12, bytes: ["SRAM": 1.25e-12], otherByte: 40e-12))
   return profile
 }
 
@@ -59,7 +62,28 @@ private func profile() throws -> RunProfile {
 @Test func energyGrowsWithWhatIsMoved() throws {
   let profile = try profile()
   let timings = profile.jobs.map(\.timing)
-  let near = EnergyEstimate(timings) { _ in false }
-  let far = EnergyEstimate(timings) { _ in true }
-  #expect(far.total > near.total && near.mac == far.mac && near.external == 0)
+  var costs = EnergyEstimate.Costs(mac: 1e-12, cycle: 1e-12, bytes: [:], otherByte: 1e-12)
+  let near = EnergyEstimate(timings, costs: costs)
+  costs.otherByte = 40e-12
+  let far = EnergyEstimate(timings, costs: costs)
+  #expect(far.total > near.total && near.mac == far.mac && near.idle == far.idle)
+  let name = try #require(near.memories.keys.first)
+  costs.bytes[name] = 0
+  #expect(EnergyEstimate(timings, costs: costs).memories[name] == 0)
+}
+
+/// A chain of operations that write, read and reuse memory.
+@Test func occupancyCountsWhatIsStillNeeded() {
+  func op(_ reads: [Range<Int>], _ writes: [Range<Int>]) -> OpRecord {
+    OpRecord(
+      kind: .elementwise, commandIndex: 0, byteOffset: 0, ofmShape: [], operations: 0,
+      weightBytes: 0, reads: reads, writes: writes)
+  }
+  let used = RunProfile.bytesInUse([
+    op([], [0..<32]),  // 32 bytes, needed to the end
+    op([0..<32], [32..<64]),
+    op([32..<64], [64..<80]),  // the second value ends here
+    op([0..<32, 64..<80], [32..<48]),
+  ])
+  #expect(used == [32, 64, 80, 64])
 }

@@ -17,13 +17,20 @@ struct CompiledModel {
   let session: LanguageSession
   let interpreter: IntegerInterpreter
   let vocabulary: Int
+  private let context: Int
+  private let kvHeads: Int
 
   /// - Parameters:
   ///   - name: a target's name.
   ///   - npu: the NPU that takes the place of the target's, if any.
+  ///   - batch: how many tokens `prefill` runs at once.
+  ///   - prefix: what every conversation starts with.
   init(
-    _ shape: RandomLlama, recipe: QuantizationRecipe, target name: String, npu: String? = nil
+    _ shape: RandomLlama, recipe: QuantizationRecipe, target name: String, npu: String? = nil,
+    batch: BatchChoice = .asGiven, prefix: [Int32] = []
   ) throws {
+    context = shape.context
+    kvHeads = shape.kvHeads
     let float = shape.graph()
     var random = SplitMix64(seed: 99)
     let sequences = (0..<4).map { _ in
@@ -38,18 +45,42 @@ struct CompiledModel {
     let facts = ProgramCompiler.ModelFacts(
       name: "random", architecture: "llama", parameters: 0, quant: recipe.name, bos: nil, eos: nil,
       tokenizer: [])
-    program = try ProgramCompiler(target: target).compile(graph, facts: facts)
+    var options = ProgramCompiler.Options()
+    options.batch = batch
+    options.prefixTokens = prefix.count
+    let compiled = try ProgramCompiler(target: target, options: options).compile(
+      graph, facts: facts)
+    program =
+      prefix.isEmpty ? compiled : try LanguageSession.program(compiled, startingWith: prefix)
     session = try LanguageSession(program)
     interpreter = try IntegerInterpreter(graph)
     vocabulary = shape.vocabulary
   }
 
-  /// Compares the KV caches, byte for byte.
+  /// The logits and caches of a conversation of these tokens, by definition.
+  func expected(_ tokens: [Int32]) throws -> (logits: [Int16], state: IntegerState) {
+    var state = interpreter.makeState()
+    var last: IntegerTensor?
+    for (position, token) in tokens.enumerated() {
+      last = try interpreter.run("decode", ids: [token], position: position, state: &state)
+    }
+    guard case .int16(let logits)? = last else {
+      throw DiagnosticError("test.logits", "decode gives no int16 logits")
+    }
+    return (logits, state)
+  }
+
+  /// Compares the KV caches, byte for byte, as far as they hold tokens: what a batch's rows without a
+  /// token leave behind is never read.
   func compareState(_ state: IntegerState, _ what: String) {
     var offset = 0
     let bytes = session.bytes(of: .state)
     for tensor in state.tensors {
-      let same = tensor.indices.allSatisfy { Int8(bitPattern: bytes[offset + $0]) == tensor[$0] }
+      let pitch = tensor.count / (kvHeads * context)
+      let same = tensor.indices.allSatisfy {
+        $0 / pitch % context >= session.position
+          || Int8(bitPattern: bytes[offset + $0]) == tensor[$0]
+      }
       #expect(same, "KV cache after \(what)")
       offset += (tensor.count + 15) / 16 * 16
     }
@@ -93,6 +124,56 @@ func promptsInBatchesEqualSingleTokens(_ recipe: QuantizationRecipe, _ count: In
   model.compareState(state, "\(count) tokens")
 }
 
+extension CompiledModel {
+  /// Runs the tokens as prompts of the given lengths and compares logits and caches after each.
+  func comparePrompts(_ lengths: [Int], seed: UInt64 = 17) throws {
+    var random = SplitMix64(seed: seed)
+    var state = interpreter.makeState()
+    for length in lengths {
+      let start = session.position
+      let tokens = (0..<length).map { _ in Int32(random.next() % UInt64(vocabulary)) }
+      try session.prompt(tokens)
+      var last: IntegerTensor?
+      for (index, token) in tokens.enumerated() {
+        last = try interpreter.run(
+          "decode", ids: [token], position: start + index, state: &state)
+      }
+      guard case .int16(let logits)? = last else {
+        Issue.record("decode gives no int16 logits")
+        return
+      }
+      #expect(Array(session.logits) == logits)
+      #expect(session.position == start + length)
+      compareState(state, "prompts of \(lengths), at \(start) + \(length)")
+    }
+  }
+}
+
+/// Prompts one after the other, so that batches start anywhere, are partly empty, and come near the end
+/// of the context, where a batch has no room and single tokens take over.
+@Test(
+  arguments: ["alif-e7-hp", "corstone-300-u55-32", "alif-e8", "corstone-320"],
+  [[9, 9, 9, 5], [3, 20, 1, 7, 1], [32], [31], [2, 30]])
+func promptsFollowEachOther(_ target: String, _ lengths: [Int]) throws {
+  let model = try CompiledModel(RandomLlama(), recipe: .w8a16, target: target)
+  try model.comparePrompts(lengths)
+  #expect(model.session.counters.prefilledTokens > 0)
+  // A second conversation sees nothing of the first.
+  model.session.reset()
+  try model.comparePrompts(lengths.reversed(), seed: 5)
+}
+
+/// Shapes that need padding, biases and grouped heads, in batches of the fastest size.
+@Test(arguments: 0..<6, ["alif-e7-hp", "alif-e8"])
+func unevenShapesRunInBatches(_ index: Int, _ target: String) throws {
+  let model = try CompiledModel(
+    RandomLlama.uneven(index), recipe: index % 2 == 0 ? .w8a8 : .w8a16, target: target,
+    batch: .fastest(promptTokens: 30))
+  #expect(model.program.manifest.report.cpuOps == 0)
+  #expect(model.program.manifest.jobs.map(\.name) == ["decode", "prefill"])
+  try model.comparePrompts([21, 8])
+}
+
 extension RandomLlama {
   /// One of six shapes that need padding, many slices, biases and grouped heads.
   static func uneven(_ index: Int) -> RandomLlama {
@@ -131,6 +212,8 @@ func unevenShapesAreExact(_ index: Int) throws {
   #expect(model.session.position == 0)
   for _ in 0..<32 { try model.session.decode(1) }
   #expect(throws: DiagnosticError.self) { try model.session.decode(1) }
+  #expect(throws: DiagnosticError.self) { try model.session.prompt([1]) }
+  #expect(model.session.position == 32)
 }
 
 @Test(

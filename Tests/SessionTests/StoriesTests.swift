@@ -29,7 +29,9 @@ func storiesRunExactly(_ recipe: QuantizationRecipe, _ name: String) throws {
     String(
       contentsOf: SharedData.checkout.appendingPathComponent("Targets/\(name).yaml"),
       encoding: .utf8), file: name)
-  let program = try ProgramCompiler(target: target).compile(
+  var options = ProgramCompiler.Options()
+  options.batch = .fastest(promptTokens: text.count)
+  let program = try ProgramCompiler(target: target, options: options).compile(
     graph,
     facts: ProgramCompiler.ModelFacts(
       name: "stories", architecture: "llama", parameters: model.parameters, quant: recipe.name,
@@ -47,6 +49,20 @@ func storiesRunExactly(_ recipe: QuantizationRecipe, _ name: String) throws {
     #expect(Array(session.logits) == logits, "token \(position)")
   }
   // The compiler's events are those that the simulator finds in the stream.
-  #expect(session.counters.npuCycles == text.count * program.manifest.report.decodeCycles)
+  let report = program.manifest.report
+  #expect(session.counters.npuCycles == text.count * report.decodeCycles)
+  // The same text as one prompt.
+  let logits = Array(session.logits)
+  session.reset()
+  session.resetCounters()
+  try session.prompt(text)
+  #expect(Array(session.logits) == logits)
+  let counters = session.counters
+  let batches = counters.jobs - counters.decodedTokens
+  #expect(batches > 0 && counters.decodedTokens < 8)
+  #expect(
+    counters.npuCycles
+      == batches * report.prefillCycles + counters.decodedTokens * report.decodeCycles)
+  #expect(counters.npuCycles < text.count * report.decodeCycles * 2 / 3)
   #expect(program.manifest.report.sramPeakBytes <= 4 << 20)
 }

@@ -42,14 +42,6 @@ struct ActivationTrace {
             Value(
               name: work.name, elementBytes: max(work.operation.ofmBits / 8, 1), bytes: bytes))
         }
-      },
-      onStep: { index, memory in
-        guard contents.steps.indices.contains(index) else { return }
-        let (step, source) = contents.steps[index]
-        guard let written = step.cpuWrites.first, let bytes = memory(written.region, written.bytes)
-        else { return }
-        let element = step.kernel == .attention ? Int(step.parameters[17]) / 8 : 4
-        values.append(Value(name: source, elementBytes: max(element, 1), bytes: bytes))
       })
     return values
   }

@@ -6,10 +6,8 @@ public enum BisectStage: String, CaseIterable, Sendable, Codable {
   case weights
   /// Bias, multiplier and shift of every output channel.
   case scales
-  /// What CPU kernels read: look-up tables, embeddings, norm weights, multipliers.
+  /// Look-up tables, embeddings, norm weights, multipliers.
   case tables
-  /// Numbers in the step list.
-  case parameters
   /// Registers that decide what an NPU operation computes.
   case registers
   /// What every step computes on the probe prompt.
@@ -22,7 +20,6 @@ public enum BisectStage: String, CaseIterable, Sendable, Codable {
     case .weights: "weights"
     case .scales: "scales"
     case .tables: "tables"
-    case .parameters: "step parameters"
     case .registers: "NPU registers"
     case .activations: "activations"
     }

@@ -56,7 +56,13 @@ public struct Bisection: Sendable, Equatable {
   public init(
     _ a: Program, _ b: Program, probe: [Int32], progress: (Int, Int) -> Void = { _, _ in }
   ) throws(DiagnosticError) {
-    let (left, right) = (try ProgramContents(a), try ProgramContents(b))
+    // Batches of different sizes compute the same, by different operations.
+    let isComparable = { (entry: Manifest.Entry) in
+      a.entry(entry.name)?.tokens == b.entry(entry.name)?.tokens
+    }
+    let (left, right) = (
+      try ProgramContents(a, where: isComparable), try ProgramContents(b, where: isComparable)
+    )
     var findings: [BisectStage: [Finding]] = [:]
     var compared: [BisectStage: Int] = [:]
     findings[.model] = Self.compareModels(a, b)
@@ -150,7 +156,7 @@ public struct Bisection: Sendable, Equatable {
     switch item.stage {
     case .weights: place = "output \(row), input \(column)"
     case .scales: place = "\(what ?? "") of channel \(row)"
-    case .registers, .parameters: place = what ?? "number \(index)"
+    case .registers: place = what ?? "number \(index)"
     default:
       place =
         what.map { "\($0) of entry \(row)" }

@@ -4,7 +4,7 @@ import Support
 
 /// A program taken apart into named arrays of integers, whatever the target and however it is tiled.
 struct ProgramContents {
-  /// One array: a tensor's weights, a table, a step's numbers.
+  /// One array: a tensor's weights, a table, an operation's registers.
   struct Item {
     /// What made it.
     let stage: BisectStage
@@ -22,31 +22,23 @@ struct ProgramContents {
 
   /// The arrays in the order of the decode step.
   let items: [Item]
-  /// The decode steps and the name of each.
-  let steps: [(step: Step, source: String)]
   /// The operations of each job.
   let jobs: [[NPUWork]]
 
-  /// Takes a program apart.
-  init(_ program: Program) throws(DiagnosticError) {
+  /// Takes a program apart, as far as its entry points are included.
+  init(
+    _ program: Program, where isIncluded: (Manifest.Entry) -> Bool = { _ in true }
+  ) throws(DiagnosticError) {
     jobs = try NPUWork.jobs(of: program)
     var items: [Item] = []
-    var decode: [(step: Step, source: String)] = []
-    for entry in program.manifest.entries {
+    for entry in program.manifest.entries where isIncluded(entry) {
       guard
         let steps = Step.decode(
           Array(program.steps[entry.firstWord..<entry.firstWord + entry.words]))
       else { throw DiagnosticError("package.steps", "the steps of \(entry.name) are malformed") }
       let isDecode = entry.name == "decode"
       let prefix = isDecode ? "" : "\(entry.name): "
-      for (index, step) in steps.enumerated() {
-        let named = entry.sources.flatMap { $0.indices.contains(index) ? $0[index] : nil }
-        let source = named ?? "step \(index)"
-        if isDecode { decode.append((step, source)) }
-        guard step.kernel == .npuJob else {
-          items += StepLayout.items(of: step, name: prefix + source, in: program)
-          continue
-        }
+      for step in steps {
         let job = Int(step.parameters[0])
         guard jobs.indices.contains(job) else {
           throw DiagnosticError("package.steps", "there is no job \(job)")
@@ -72,11 +64,24 @@ struct ProgramContents {
             count: place.rotationRowBytes * program.manifest.model.context),
           elementBytes: 2, columns: place.rotationRowBytes / 2))
     }
-    steps = decode
+    if place.embeddingRowBytes > 0 {
+      let vocabulary = program.manifest.model.vocabulary
+      let (bytes, isTooLarge) = place.embeddingRowBytes.multipliedReportingOverflow(by: vocabulary)
+      items.append(
+        Self.table(
+          "embedding table",
+          isTooLarge ? nil : program.weights.slice(at: place.embeddingOffset, count: bytes),
+          elementBytes: 1, columns: place.embeddingRowBytes))
+      items.append(
+        Self.table(
+          "embedding multipliers",
+          program.weights.slice(at: place.multiplierOffset, count: vocabulary * 4),
+          elementBytes: 4, columns: 1))
+    }
     self.items = items
   }
 
-  /// A table that lies somewhere in the params region.
+  /// A table that lies somewhere in a constant region.
   private static func table(
     _ name: String, _ content: ByteSource?, elementBytes: Int, columns: Int,
     columnNames: [String] = []
@@ -87,7 +92,7 @@ struct ProgramContents {
       load: { () throws(DiagnosticError) in
         guard let content else {
           throw DiagnosticError(
-            "bisect.table", "lies outside the params region", at: SourceLocation(element: name))
+            "bisect.table", "lies outside its region", at: SourceLocation(element: name))
         }
         return signedIntegers(content.withBytes { Array($0) }, elementBytes: elementBytes)
       })

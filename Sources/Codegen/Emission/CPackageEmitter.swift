@@ -100,6 +100,7 @@ struct CPackageEmitter {
 
       #define SWIFTLET_VOCABULARY \(model.vocabulary)
       #define SWIFTLET_CONTEXT \(model.context)
+      #define SWIFTLET_PREFIX_TOKENS \(program.manifest.position.prefixTokens)
 
       """
     for region in Region.allCases {
@@ -164,6 +165,11 @@ struct CPackageEmitter {
         \(manifest.position.embeddingRowBytes)u,
         \(manifest.position.multiplierOffset)u,
         \(manifest.position.multiplierPlace)u,
+        \(manifest.position.embeddingPlace)u,
+        \(manifest.position.prefillFrom)u,
+        \(manifest.position.prefixTokens)u,
+        \(manifest.position.prefixOffset)u,
+        \(manifest.position.cacheHeads)u,
         {\(sizes)},
         \(manifest.model.bos ?? -1),
         \(manifest.model.eos ?? -1)

@@ -20,6 +20,8 @@ struct ParamsBuilder {
   private(set) var rotation: (offset: Int, rowBytes: Int)?
   /// Where the embedding table lies, how long its rows are, and where their multipliers lie.
   private(set) var embedding: (offset: Int, rowBytes: Int, multipliers: Int)?
+  /// Where the cache rows of a fixed beginning lie.
+  private(set) var prefix: Int?
   /// How long the rows of the caches are.
   private(set) var cacheRowBytes: Int?
 
@@ -48,16 +50,14 @@ struct ParamsBuilder {
   }
 
   /// The place of a table whose rows base pointers may point at: rows start at multiples of 16 bytes.
-  mutating func placeRotation(
+  private mutating func placeRows(
     _ id: ConstantID, of graph: Graph
   ) throws(DiagnosticError) -> (offset: Int, rowBytes: Int) {
     let type = graph[id].type
     let width = type.shape.rank == 2 ? type.shape[1] * type.element.byteCount : 0
     let pitch = (width + 15) / 16 * 16
-    if pitch == width {
-      let place = try place(id, of: graph)
-      rotation = (place.offset, pitch)
-    } else if offsets[id] == nil {
+    if pitch == width { return (try place(id, of: graph).offset, pitch) }
+    guard let known = offsets[id] else {
       guard let data = graph[id].data, data.bytes.count == type.byteCount, width > 0 else {
         throw DiagnosticError(
           "codegen.constant", "has no rows", at: SourceLocation(element: graph[id].name))
@@ -69,14 +69,23 @@ struct ParamsBuilder {
       }
       let offset = try append(ByteSource(padded), graph[id].name)
       offsets[id] = offset
-      rotation = (offset, pitch)
+      return (offset, pitch)
     }
-    guard let rotation, rotation.offset == offsets[id], rotation.rowBytes == pitch else {
+    return (known, pitch)
+  }
+
+  /// The place of the table of all layers' rotations.
+  mutating func placeRotation(
+    _ id: ConstantID, of graph: Graph
+  ) throws(DiagnosticError) -> (offset: Int, rowBytes: Int) {
+    let place = try placeRows(id, of: graph)
+    guard rotation == nil || rotation?.offset == place.offset else {
       throw DiagnosticError(
         "codegen.rotation", "all layers must turn by one table",
         at: SourceLocation(element: graph[id].name))
     }
-    return rotation
+    rotation = place
+    return place
   }
 
   /// One int32 that the NPU reads as an operand.
@@ -110,14 +119,24 @@ struct ParamsBuilder {
     return NPUTensor(.params, offset ?? 0, .int32, 1, 1, words.count)
   }
 
-  /// Places an embedding's table and multipliers, and notes them for the token's base pointer.
+  /// Places an embedding's table and multipliers, and notes them for the runtime. Returns how long the
+  /// table's rows are, in bytes.
   mutating func placeEmbedding(
     _ table: ConstantID, _ multiplier: ConstantID, of graph: Graph
-  ) throws(DiagnosticError) {
-    let type = graph[table].type
-    let row = type.shape.rank == 2 ? type.shape[1] : 0
-    let place = try place(table, of: graph)
-    embedding = (place.offset, row, try self.place(multiplier, of: graph).offset)
+  ) throws(DiagnosticError) -> Int {
+    let place = try placeRows(table, of: graph)
+    guard embedding == nil || embedding?.offset == place.offset else {
+      throw DiagnosticError(
+        "codegen.embedding", "all functions must look tokens up in one table",
+        at: SourceLocation(element: graph[table].name))
+    }
+    embedding = (place.offset, place.rowBytes, try self.place(multiplier, of: graph).offset)
+    return place.rowBytes
+  }
+
+  /// Makes room for the cache rows of a fixed beginning.
+  mutating func reservePrefix(bytes: Int) throws(DiagnosticError) {
+    prefix = try append(ByteSource([UInt8](repeating: 0, count: bytes)), "prefix")
   }
 
   /// Notes how long a cache's rows are; all caches have the same.

@@ -39,10 +39,13 @@ struct AttentionScratch {
 extension OperationLowering {
   /// `attention` of one row (`Docs/Numerics.md`): products and sums of the scores over all positions of
   /// the context, a mask over those without a token, softmax, products and sums of the values.
+  ///
+  /// Of a batch it computes the row with the given number.
   func lowerAttention(
-    _ reader: OperandReader, _ params: inout ParamsBuilder, _ body: inout KernelSequence
+    _ reader: OperandReader, row: Int, _ params: inout ParamsBuilder,
+    _ body: inout KernelSequence
   ) throws(DiagnosticError) {
-    let q = try reader.value(0)
+    let q = try reader.value(0).row(row)
     let (keys, values) = (try reader.state(2), try reader.state(3))
     let heads = try reader.attribute("heads")
     let headDim = try reader.attribute("head_dim")
@@ -106,11 +109,11 @@ extension OperationLowering {
     }
     widen(values, 0)
     sumScores()
-    let mask = NPUTensor(.state, state.mask, .int32, 1, 1, context)
+    let mask = NPUTensor(.state, state.mask - 4 * row, .int32, 1, 1, context)
     body.elementwise(.min, scores, .tensor(mask), scores)
     try lowerSoftmax(scores: scores, weights: weights, &params, &body)
 
-    let result = try reader.result()
+    let result = try reader.result().row(row)
     let outMultiplier = UInt32(try reader.attribute("multiplier"))
     let outShift = try reader.attribute("shift")
     let isDirect = result.element == .int16 && outMultiplier == 1 && outShift == 0
@@ -139,7 +142,7 @@ extension OperationLowering {
   }
 
   /// Scores (int32, [heads, positions]) to weights that add up to 2^15 (int16).
-  private func lowerSoftmax(
+  func lowerSoftmax(
     scores: NPUTensor, weights: NPUTensor, _ params: inout ParamsBuilder,
     _ body: inout KernelSequence
   ) throws(DiagnosticError) {

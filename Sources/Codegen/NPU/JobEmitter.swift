@@ -47,6 +47,7 @@ struct JobEmitter {
   private var pending: [(command: JobCommand, name: String)] = []
   /// For each command, the table that may be loaded once those before it no longer use theirs.
   private var upcoming: [NPUTensor?] = []
+  private var upcomingTable: NPUTensor?
   /// A table on its way, and its transfer.
   private var loading: (place: NPUTensor, transfer: Int)?
   /// The number of the kernel that last used a table.
@@ -95,7 +96,8 @@ struct JobEmitter {
   private mutating func emit(_ index: Int) throws(DiagnosticError) {
     let (command, name) = pending[index]
     do {
-      if let place = upcoming[index] { try preload(place) }
+      upcomingTable = upcoming[index]
+      if let place = upcomingTable { try preload(place) }
       switch command {
       case .linear(let linear): try emit(linear)
       case .kernel(let kernel): try emit(kernel, name)
@@ -415,6 +417,11 @@ struct JobEmitter {
 
   /// Starts the transfers whose buffers no kernel reads any more but for those before the newest.
   private mutating func lookAhead() throws {
+    // A table that can be loaded soon would wait for the transfers before it.
+    if let upcomingTable {
+      try preload(upcomingTable)
+      if table != upcomingTable, loading == nil { return }
+    }
     let buffers = plan.readers.count
     while plan.started < plan.slices.count, plan.started < plan.used + buffers {
       if let reader = plan.readers[plan.started % buffers] {

@@ -15,22 +15,6 @@ struct OperationLowering {
   /// The byte offset of each state in the state region, and of the score mask.
   let state: StateLayout
 
-  /// Whether the NPU runs an operation of `function`. What it does not, a kernel of the device runtime
-  /// does.
-  static func runsOnNPU(_ operation: Operation, of function: Function) -> Bool {
-    switch operation.code {
-    case .linear, .rmsNorm, .rope, .kvWrite, .lut, .mul, .add: true
-    // The rows of a batch see different numbers of positions.
-    case .attention: operation.results.first.map { function[$0].type.shape[0] == 1 } ?? false
-    // One row comes through a base pointer, which has to be a multiple of 16.
-    case .embedding:
-      operation.results.first.map {
-        function[$0].type.shape[0] == 1 && function[$0].type.shape[1] % 16 == 0
-      } ?? false
-    case .layerNorm, .silu, .gelu: false
-    }
-  }
-
   /// The commands of an operation that is no linear layer, run at `time` (its place in the function's
   /// execution order).
   func commands(
@@ -53,31 +37,24 @@ struct OperationLowering {
     case .rmsNorm: try lowerNorm(reader, &params, &body)
     case .rope: try lowerRotation(reader, &params, &body)
     case .kvWrite: try lowerCacheWrite(reader, &params, &body)
-    case .attention: try lowerAttention(reader, &params, &body)
-    case .embedding:
-      try tables.placeEmbedding(
-        try reader.constantID(1), try reader.constantID(2), of: graph)
-      let out = try reader.result()
-      let width = out.shape.depth
-      let wide = body.map(.int32, 1, 1, width)
-      body.elementwise(
-        .mul, NPUTensor(.embeddingRow, 0, .int8, 1, 1, width), .constant(1), wide)
-      body.elementwise(
-        .mul, wide, .tensor(NPUTensor(.state, state.multiplier, .int32, 1, 1, 1)), out,
-        shift: try reader.attribute("shift"))
-    case .linear, .layerNorm, .silu, .gelu:
-      throw reader.malformed("has no NPU form here")
+    case .attention: try lowerBatchAttention(reader, &params, &body)
+    case .embedding: try lowerEmbedding(reader, &tables, &body)
+    case .linear: throw reader.malformed("comes as packed weights")
+    case .layerNorm, .silu, .gelu:
+      throw DiagnosticError(
+        "codegen.unsupported", "\(operation.code.rawValue) has no integer form yet",
+        at: SourceLocation(element: operation.provenance.source), wayOut: "quantise the graph first"
+      )
     }
     return body.commands
   }
 
-  /// The scratch an operation needs while it runs on the NPU, or as a kernel of the runtime.
+  /// The scratch an operation needs while it runs.
   static func scratchBytes(_ operation: Operation, of function: Function, in graph: Graph) -> Int {
     func type(_ index: Int) -> TensorType? {
       guard operation.operands.indices.contains(index) else { return nil }
       return graph.type(of: operation.operands[index], in: function)
     }
-    let isNPU = runsOnNPU(operation, of: function)
     switch operation.code {
     case .rmsNorm:
       guard let x = type(0) else { return 0 }
@@ -91,12 +68,13 @@ struct OperationLowering {
       guard let cache = type(2), let heads = operation.int("heads"),
         let headDim = operation.int("head_dim")
       else { return 0 }
-      if !isNPU { return cache.shape[1] * 4 }
-      return AttentionScratch(
-        heads: heads, kvHeads: cache.shape[0], context: cache.shape[1], headDim: headDim
+      return BatchAttentionScratch(
+        one: AttentionScratch(
+          heads: heads, kvHeads: cache.shape[0], context: cache.shape[1], headDim: headDim),
+        batch: type(0)?.shape[0] ?? 1
       ).bytes
     case .embedding:
-      guard isNPU, let result = operation.results.first else { return 0 }
+      guard let result = operation.results.first else { return 0 }
       return function[result].type.byteCount
     case .linear, .layerNorm, .silu, .gelu, .lut, .mul, .add: return 0
     }
@@ -108,23 +86,33 @@ struct StateLayout {
   /// The byte offset of each state.
   var offsets: [StateID: Int] = [:]
   /// The byte offset of the score mask: int32 for each position of the context, −2^30 until the position
-  /// holds a token, then 2^31 − 1.
+  /// holds a token, then 2^31 − 1. Before it stand one such number less than a batch has tokens, all
+  /// 2^31 − 1: the mask of a batch's row `t` starts `t` numbers earlier, and so shows `t` positions more.
   var mask = 0
-  /// The byte offset of the multiplier of the token's embedding.
-  var multiplier = 0
+  /// The byte offset of the multipliers of the tokens' embeddings.
+  var multipliers = 0
+  /// The byte offset of the rows of the embedding table that a batch reads.
+  var embeddings = 0
+  /// Heads of all caches, which lie one after the other from the first byte.
+  var cacheHeads = 0
   /// All bytes.
   var bytes = 0
 
-  /// The layout of a graph's states.
-  init(_ graph: Graph) {
+  /// The layout of a graph's states, for batches of `tokens`, whose embeddings have rows of `rowBytes`.
+  init(_ graph: Graph, tokens: Int, rowBytes: Int) {
+    func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
     for (index, state) in graph.states.enumerated() {
       offsets[StateID(index)] = bytes
-      bytes += (state.type.byteCount + 15) / 16 * 16
+      bytes += padded(state.type.byteCount)
+      cacheHeads += state.type.shape[0]
     }
-    mask = bytes
-    bytes += ((graph.states.first?.type.shape[1] ?? 0) * 4 + 15) / 16 * 16
-    multiplier = bytes
-    bytes += 16
+    mask = bytes + padded((tokens - 1) * 4)
+    bytes = mask + padded((graph.states.first?.type.shape[1] ?? 0) * 4)
+    multipliers = bytes
+    bytes += padded(tokens * 4)
+    embeddings = bytes
+    // One token's row is read where it is.
+    if tokens > 1 { bytes += tokens * padded(rowBytes) }
   }
 }
 
@@ -145,6 +133,9 @@ struct KernelSequence {
     used += (height * width * depth * element.byteCount + 15) / 16 * 16
     return tensor
   }
+
+  /// Gives the scratch to kernels that need nothing of what lies there.
+  mutating func reuseScratch() { used = 0 }
 
   /// Loads a table for the kernels that follow.
   mutating func table(_ place: NPUTensor) { commands.append(.table(place)) }

@@ -42,6 +42,7 @@ public enum TFLiteOptions: Sendable, Hashable {
   case resize(alignCorners: Bool, halfPixelCentres: Bool)
   case stridedSlice(begin: Int, end: Int, ellipsis: Int, newAxis: Int, shrink: Int, offset: Bool)
   case leakyRelu(alpha: Float)
+  case gelu(isApproximate: Bool)
   /// Pieces of SPLIT and SPLIT_V.
   case split(count: Int)
   case pack(axis: Int)

@@ -84,6 +84,7 @@ extension TFLiteReader {
     case 92: return .branch(then: try integer(0), otherwise: try integer(1))
     case 93: return .loop(condition: try integer(0), body: try integer(1))
     case 101: return .batchMatMul(transposesA: try flag(0), transposesB: try flag(1))
+    case 116: return .gelu(isApproximate: try flag(0))
     case 103: return .callOnce(subgraph: try integer(0))
     case 111:
       return .variable(

@@ -1,8 +1,8 @@
 /// The device runtime: runs a compiled language model, token by token.
 ///
 /// Portable C99 without heap, files or threads; the same sources run in the host's simulator session
-/// and on the microcontroller. The NPU is reached through one callback. What each kernel computes is
-/// defined in Docs/Numerics.md, bit for bit.
+/// and on the microcontroller. The NPU is reached through one callback; what its jobs compute is defined
+/// in Docs/Numerics.md, bit for bit.
 #ifndef SWIFTLET_RUNTIME_H
 #define SWIFTLET_RUNTIME_H
 
@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /// Version of the step encoding below. A program of another version is refused.
-#define SWL_ABI_VERSION 2u
+#define SWL_ABI_VERSION 3u
 
 /// Memory regions. The numbers are the NPU's base-pointer indices.
 enum swl_region {
@@ -48,14 +48,9 @@ typedef uint32_t swl_ref;
 #define SWL_REF_OFFSET(ref) ((uint32_t)(ref)&0x1FFFFFFFu)
 
 /// What a step does. A step is `kernel | words << 8` (words counts this one too), then its parameters
-/// in the order given here, one 32-bit word each. `n` is the number of tokens of the step list.
-/// "bits" is 8 or 16, the width of an output element; output types and formulas are in Docs/Numerics.md.
+/// in the order given here, one 32-bit word each. The NPU computes everything: there is one kind.
 enum swl_kernel {
-  SWL_KERNEL_NPU_JOB = 1,   ///< job index
-  SWL_KERNEL_EMBEDDING = 2, ///< n, d, vocabulary, table ref (int8), multiplier ref (int32), shift, out ref (int32)
-  SWL_KERNEL_ATTENTION = 3  ///< n, heads, kv_heads, head_dim, pitch, context, q ref (int16), k cache ref, v cache ref,
-                            ///< score multiplier, score shift, powers ref, reciprocals ref (uint32 x 512),
-                            ///< multiplier, shift, scratch ref (context int32), out ref, bits
+  SWL_KERNEL_NPU_JOB = 1 ///< job index
 };
 
 /// One NPU job: a driver payload (COP1), 16-byte aligned.
@@ -82,14 +77,20 @@ typedef struct swl_program {
   uint32_t job_count;
   swl_ref logits;                 ///< int16 [vocabulary], valid after decode
   float logits_scale;             ///< real value of one logit step
-  uint32_t mask;                  ///< offset of the score mask in the state region: int32 [context]
+  uint32_t mask;                  ///< offset of the score mask in the state region: int32 [context];
+                                  ///< `prefill.tokens - 1` numbers before it belong to it
   uint32_t rotation;              ///< offset of the rotation table in the params region
   uint32_t rotation_row_bytes;    ///< a multiple of 16
   uint32_t cache_row_bytes;       ///< a multiple of 16
   uint32_t embedding;             ///< offset of the embedding table in the weights region
-  uint32_t embedding_row_bytes;   ///< a multiple of 16; 0: a step reads the table
+  uint32_t embedding_row_bytes;   ///< a multiple of 16; 0: there is no table
   uint32_t multipliers;           ///< offset of the rows' multipliers in the weights region: int32 [vocabulary]
-  uint32_t multiplier_place;      ///< offset in the state region where the token's is copied
+  uint32_t multiplier_place;      ///< offset in the state region where the tokens' are copied
+  uint32_t embedding_place;       ///< offset in the state region where a batch's rows are copied
+  uint32_t prefill_from;          ///< fewest tokens for which a batch is faster than decode
+  uint32_t prefix_tokens;         ///< tokens of a fixed beginning that the KV cache holds from the start
+  uint32_t prefix;                ///< offset in the weights region of their cache rows, head by head
+  uint32_t cache_heads;           ///< heads of all caches, one after the other from the state region's start
   uint32_t region_bytes[SWL_REGION_COUNT];
   int32_t bos;                    ///< id put before a prompt, or -1
   int32_t eos;                    ///< id that ends a text, or -1
@@ -134,15 +135,28 @@ swl_status swl_program_check(const swl_program *program);
 swl_status swl_open(swl_context *context, const swl_program *program, uint8_t *const base[SWL_REGION_COUNT],
                     swl_npu_run npu, void *user);
 
-/// Forgets all tokens: position 0, KV cache zero.
+/// Forgets all tokens but those of the program's prefix: the position is `prefix_tokens` (0 for most
+/// programs), the rest of the KV cache zero.
 void swl_reset(swl_context *context);
 
 /// Runs one token at the next position. Afterwards `swl_logits` are those of the token that follows.
 swl_status swl_decode(swl_context *context, int32_t token);
 
-/// Runs a whole prompt: batches of `prefill.tokens`, the rest and the last token by decode.
+/// Runs a whole prompt: all but the last token in batches of `prefill.tokens`, the last one (and what is
+/// too little for a batch, or so near the context's end that a batch has no room) by decode. A batch may
+/// write cache rows after the last of its tokens; later tokens overwrite them before anything reads them.
 /// Afterwards `swl_logits` are valid. Nothing runs when an id is out of range or the prompt does not fit.
 swl_status swl_prompt(swl_context *context, const int32_t *tokens, uint32_t count);
+
+/// Runs one token at the next position; when none is left, first makes room: the oldest tokens are
+/// forgotten but for the first `keep`, half of the others stay and are read again by `swl_prompt`. The
+/// result is that of a conversation that consists of the tokens left.
+///
+/// `window` is an array of `program->context` ids that belongs to the caller: the ids of all positions so
+/// far, `swl_prompt`'s among them (those of a prefix may be anything). The token is added to it, and it
+/// follows what is forgotten. `keep` is below the context's size and not below `prefix_tokens`. After
+/// SWL_ERROR_NPU while room was made, `position` counts the window's tokens that were read again.
+swl_status swl_decode_rolling(swl_context *context, int32_t token, int32_t *window, uint32_t keep);
 
 /// The logits of the last decode: int16 [vocabulary].
 const int16_t *swl_logits(const swl_context *context);

@@ -15,7 +15,7 @@ struct BisectCommand: ParsableCommand {
     discussion: """
       A and B are package directories, or models that are compiled with the options; options that end \
       in -b hold for B alone. Weights are compared decoded, by name, so that packages for different \
-      targets can be compared; then scales, tables, step parameters and NPU registers; then what every \
+      targets can be compared; then scales, tables and NPU registers; then what every \
       operation computes on a probe prompt.
 
       Examples:

@@ -44,8 +44,19 @@ struct CompileCommand: ParsableCommand {
   @Option(help: "Positions of the KV cache. Default: the model's, at most 512.")
   var context: Int?
 
-  @Option(help: "Prompt tokens run at once; 0 runs prompts token by token.")
-  var prefill = 16
+  @Option(
+    help: ArgumentHelp(
+      "Prompt tokens run at once; 0 runs prompts token by token. Default: what is estimated to be "
+        + "fastest for prompts of \(ModelPipeline.promptTokens) tokens.",
+      valueName: "tokens"))
+  var prefill: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Text that every conversation starts with, such as instructions. It is read at compile time: the "
+        + "package holds its part of the KV cache.",
+      valueName: "file"))
+  var prefix: String?
 
   @Option(help: "A tokenizer file, when it is not inside or beside the model.")
   var tokenizer: String?
@@ -68,6 +79,8 @@ struct CompileCommand: ParsableCommand {
     let cpuOps: Int
     let decodeCycles: Int
     let decodeBoundCycles: Int
+    let prefillTokens: Int
+    let prefillCycles: Int
     let tokensPerSecond: Double
     let compileSeconds: Double
   }
@@ -79,7 +92,7 @@ struct CompileCommand: ParsableCommand {
           + QuantizationRecipe.all.map(\.name).joined(separator: ", "))
     }
     if let context, context < 1 { throw ValidationError("--context must be at least 1") }
-    guard (0...256).contains(prefill) else {
+    guard (0...256).contains(prefill ?? 0) else {
       throw ValidationError("--prefill must be 0 to 256")
     }
   }
@@ -97,7 +110,7 @@ struct CompileCommand: ParsableCommand {
     let pipeline = ModelPipeline(quiet: json)
     let imported = try ModelImporter.load(
       model,
-      ImportOptions(context: context, prefillTokens: max(prefill, 1), tokenizer: tokenizer))
+      ImportOptions(context: context, prefillTokens: max(prefill ?? 16, 1), tokenizer: tokenizer))
     if let tokenizer = imported.tokenizer,
       tokenizer.count > imported.configuration.vocabulary
     {
@@ -106,12 +119,16 @@ struct CompileCommand: ParsableCommand {
         "the tokenizer has \(tokenizer.count) tokens, the model \(imported.configuration.vocabulary)",
         at: SourceLocation(file: model), wayOut: "the tokenizer that belongs to this model")
     }
+    let beginning = try prefixTokens(imported)
     func compiled(
       _ quantised: Graph, _ recipe: QuantizationRecipe
     ) throws(DiagnosticError) -> Program {
       var graph = quantised
       if prefill == 0 { graph.functions.removeAll { $0.name == "prefill" } }
-      return try pipeline.compiled(graph, of: imported, recipe: recipe, target: part)
+      return try pipeline.compiled(
+        graph, of: imported, recipe: recipe, target: part,
+        batch: prefill == nil ? .fastest(promptTokens: ModelPipeline.promptTokens) : .asGiven,
+        prefix: beginning)
     }
     let program =
       goal.isSet
@@ -125,6 +142,7 @@ struct CompileCommand: ParsableCommand {
     let manifest = program.manifest
     let report = manifest.report
     let estimate = try Self.tokensPerSecond(manifest)
+    let batch = program.entry("prefill")?.tokens ?? 0
     if json {
       try Console.json(
         Report(
@@ -134,6 +152,7 @@ struct CompileCommand: ParsableCommand {
           regions: Dictionary(uniqueKeysWithValues: manifest.regions.map { ($0.name, $0.bytes) }),
           transposes: report.transposes, cpuOps: report.cpuOps,
           decodeCycles: report.decodeCycles, decodeBoundCycles: report.decodeBoundCycles,
+          prefillTokens: batch, prefillCycles: report.prefillCycles,
           tokensPerSecond: estimate, compileSeconds: seconds))
       return
     }
@@ -158,16 +177,43 @@ struct CompileCommand: ParsableCommand {
         ),
         (
           "a token",
-          "\(manifest.jobs.filter { $0.name.hasPrefix("decode") }.count) NPU jobs, "
-            + "\(report.cpuOps) CPU kernels"
+          "\(manifest.jobs.count { $0.name == "decode" }) NPU job, \(report.cpuOps) CPU kernels"
+        ),
+        (
+          "a prompt",
+          batch == 0
+            ? "token by token"
+            : "\(batch) tokens an NPU job of \(Console.count(report.prefillCycles)) cycles, estimated: "
+              + String(
+                format: "%.0f %% of as many tokens one by one",
+                100 * Double(report.prefillCycles) / Double(max(batch * report.decodeCycles, 1)))
         ),
         (
           "NPU cycles a token",
           "\(Console.count(report.decodeCycles)) estimated, bound \(Console.count(report.decodeBoundCycles))"
         ),
+        (
+          "a conversation",
+          "starts after \(manifest.position.prefixTokens) tokens of \(manifest.model.context)"
+        ),
         ("tokens a second", String(format: "%.1f estimated, NPU and CPU", estimate)),
         ("compiled in", String(format: "%.1f s", seconds)),
       ]))
+  }
+
+  /// The ids of the text that every conversation starts with.
+  private func prefixTokens(_ model: ImportedModel) throws(DiagnosticError) -> [Int32] {
+    guard let prefix else { return [] }
+    guard let tokenizer = model.tokenizer else { throw TokenizerSource.missing(self.model) }
+    let ids = tokenizer.encode(try TextFile.read(prefix))
+    let context = model.configuration.context
+    guard !ids.isEmpty, ids.count < context else {
+      throw DiagnosticError(
+        "compile.prefix", "has \(ids.count) tokens; 1 to \(context - 1) fit the KV cache",
+        at: SourceLocation(file: prefix),
+        wayOut: ids.isEmpty ? "a text" : "a shorter text, or a larger --context")
+    }
+    return ids
   }
 
   /// The estimate of the whole token: NPU and CPU cycles at their clocks, one after the other.

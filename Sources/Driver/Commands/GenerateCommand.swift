@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import ProgramFormat
+import Report
 import Session
 import Support
 import Tokenizers
@@ -32,6 +33,12 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: "Seed of the sampler: equal seeds give equal texts.")
   var seed: UInt64 = 0
 
+  @Flag(
+    help: ArgumentHelp(
+      "Go on when the KV cache is full: forget the older half of the text, but not the package's prefix."
+    ))
+  var rolling = false
+
   @Flag(help: "Print the generated text and nothing else.")
   var onlyText = false
 
@@ -41,10 +48,13 @@ struct GenerateCommand: ParsableCommand {
   private struct Report: Encodable {
     let text: String
     let tokens: [Int32]
+    let promptTokens: Int
+    let promptNPUCycles: Int
     let npuCyclesPerToken: Double
     let cpuCyclesPerToken: Double
     let tokensPerSecond: Double
     let hostTokensPerSecond: Double
+    let energyPerToken: Double?
   }
 
   func validate() throws {
@@ -58,17 +68,20 @@ struct GenerateCommand: ParsableCommand {
     let program = try PackageReader.load(package)
     let session = try LanguageSession(program)
     guard let tokenizer = session.tokenizer else { throw TokenizerSource.missing(package) }
-    var ids = tokenizer.encode(prompt)
-    if ids.isEmpty, let bos = tokenizer.options.bos { ids = [bos] }
+    // After a prefix the text has begun.
+    let first = session.position
+    var ids = first > 0 ? tokenizer.encode(prompt, addBOS: false) : tokenizer.encode(prompt)
+    if ids.isEmpty, first == 0, let bos = tokenizer.options.bos { ids = [bos] }
     let context = program.manifest.model.context
     guard !ids.isEmpty else {
       throw DiagnosticError(
         "generate.empty", "the prompt has no tokens and the model no start token",
         wayOut: "a prompt with some text")
     }
-    guard ids.count <= context else {
+    guard ids.count <= context - first else {
       throw DiagnosticError(
-        "generate.prompt-too-long", "the prompt has \(ids.count) tokens, the KV cache \(context)",
+        "generate.prompt-too-long",
+        "the prompt has \(ids.count) tokens, the KV cache room for \(context - first)",
         wayOut: "a shorter prompt, or compile with a larger --context")
     }
     var sampling = Sampling(temperature: temperature, seed: seed)
@@ -81,6 +94,7 @@ struct GenerateCommand: ParsableCommand {
     }
     if !json && !onlyText { Console.stream(prompt) }
     try session.prompt(ids)
+    let promptCycles = session.counters.npuCycles
     session.resetCounters()
     let start = Date()
     var reason = "reached --max-tokens"
@@ -93,11 +107,15 @@ struct GenerateCommand: ParsableCommand {
       tokens.append(next)
       show(decoder.append(next))
       if tokens.count >= maxTokens { break }
-      guard session.position < context else {
+      guard rolling || session.position < context else {
         reason = "the KV cache is full"
         break
       }
-      try session.decode(next)
+      if rolling {
+        try session.decode(next, keeping: first)
+      } else {
+        try session.decode(next)
+      }
     }
     show(decoder.finish())
     let seconds = max(Date().timeIntervalSince(start), 1e-9)
@@ -113,11 +131,13 @@ struct GenerateCommand: ParsableCommand {
     let deviceSeconds = npu / program.manifest.npuClock + cpu / program.manifest.cpuClock
     let device = deviceSeconds > 0 && counters.decodedTokens > 0 ? 1 / deviceSeconds : 0
     let host = Double(counters.decodedTokens) / seconds
+    let energy = EnergyEstimate(session.decodeReports.map(\.timing), of: program.manifest)?.total
     if json {
       try Console.json(
         Report(
-          text: text, tokens: tokens, npuCyclesPerToken: npu, cpuCyclesPerToken: cpu,
-          tokensPerSecond: device, hostTokensPerSecond: host))
+          text: text, tokens: tokens, promptTokens: ids.count, promptNPUCycles: promptCycles,
+          npuCyclesPerToken: npu, cpuCyclesPerToken: cpu,
+          tokensPerSecond: device, hostTokensPerSecond: host, energyPerToken: energy))
       return
     }
     let report = program.manifest.report
@@ -125,6 +145,7 @@ struct GenerateCommand: ParsableCommand {
     print(
       Console.table([
         ("tokens", "\(ids.count) prompt, \(tokens.count) generated; \(reason)"),
+        ("NPU cycles of the prompt", Console.count(promptCycles)),
         ("NPU cycles a token", Console.count(Int(npu))),
         ("CPU cycles a token", "\(Console.count(Int(cpu))) estimated"),
         (
@@ -133,6 +154,11 @@ struct GenerateCommand: ParsableCommand {
             format: "%.1f on %@ (NPU %.0f MHz, CPU %.0f MHz); %.1f simulated here", device,
             program.manifest.target, program.manifest.npuClock / 1e6,
             program.manifest.cpuClock / 1e6, host)
+        ),
+        (
+          "energy a token",
+          energy.map { String(format: "%.1f µJ, NPU and memories, estimated", $0 * 1e6) }
+            ?? "unknown"
         ),
         ("on-chip RAM", Console.bytes(report.sramPeakBytes)),
         ("read-only", Console.bytes(report.flashBytes)),

@@ -6,6 +6,7 @@ import NPUTiming
 import Report
 import Support
 import TFLiteRuntime
+import TargetModel
 import TensorCore
 
 /// Files of other compilers: TFLite models and Vela's raw output.
@@ -132,7 +133,13 @@ extension SimulateCommand {
         title: URL(fileURLWithPath: file).lastPathComponent + " on \(first.accelerator.name)",
         npu: first.accelerator.name, clock: TimingAdapter.clock(of: first.accelerator),
         macs: first.accelerator.macs, jobs: jobs.map(\.profile))
-      profile.energy = EnergyEstimate(jobs.map(\.timing)) { $0 != "SRAM" }
+      profile.energy = EnergyEstimate(
+        jobs.map(\.timing),
+        costs: EnergyEstimate.Costs(
+          mac: Joules.assumedMAC.value, cycle: Joules.assumedCycle.value,
+          bytes: ["SRAM": Joules.assumedByte(.sram).value],
+          otherByte: Joules.assumedByte(.flash).value))
+      profile.occupancy = RunProfile.occupancy(jobs.map { ($0.result.ops, $0.timing) })
       try write(profile)
     }
     try present(summary(jobs, sramPeakBytes: arenaBytes))

@@ -1,6 +1,7 @@
 import Foundation
 import NPUSim
 import NPUTiming
+import ProgramFormat
 import Report
 import Support
 
@@ -39,6 +40,15 @@ struct SimulatedJob {
 
   private static func name(_ record: OpRecord) -> String {
     "\(record.kind) \(record.ofmShape.map(String.init).joined(separator: "x"))"
+  }
+}
+
+extension EnergyEstimate {
+  /// The energy of jobs of a package; nil when its manifest names no costs.
+  init?(_ jobs: [JobTiming], of manifest: Manifest) {
+    guard let energy = manifest.energy else { return nil }
+    self.init(
+      jobs, costs: Costs(mac: energy.mac, cycle: energy.cycle, bytes: energy.bytes))
   }
 }
 

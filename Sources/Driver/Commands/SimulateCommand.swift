@@ -96,13 +96,12 @@ struct SimulateCommand: ParsableCommand {
         name: job.name, result: job.result, timing: job.timing, provenance: job.provenance)
     }
     let manifest = program.manifest
-    let near = Set(["arena", "staging"])
-    let working = Set(manifest.regions.filter { near.contains($0.name) }.map(\.memory))
     var profile = RunProfile(
       title: "\(manifest.model.name) on \(manifest.target), one decode step", npu: manifest.npu,
       clock: manifest.npuClock, macs: Int(manifest.npu.split(separator: "-").last ?? "") ?? 1,
       jobs: jobs.map(\.profile))
-    profile.energy = EnergyEstimate(jobs.map(\.timing)) { !working.contains($0) }
+    profile.energy = EnergyEstimate(jobs.map(\.timing), of: manifest)
+    profile.occupancy = RunProfile.occupancy(jobs.map { ($0.result.ops, $0.timing) })
     try write(profile)
     try present(summary(jobs, sramPeakBytes: manifest.report.sramPeakBytes))
   }

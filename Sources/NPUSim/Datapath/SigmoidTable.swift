@@ -4,9 +4,9 @@ import Foundation
 ///
 /// Both interpolate one table of `sigmoid(i / 24)` in 0.16 fixed point; inputs are in units of
 /// 1 / 12288. They equal TFLite's 16-bit kernels on all inputs.
-enum SigmoidTable {
+package enum SigmoidTable {
   /// Entries 0...255: `65536 * sigmoid(i / 24)` rounded, but one more where ``raised`` says so.
-  static let values: [Int32] = (0...255).map { i in
+  package static let values: [Int32] = (0...255).map { i in
     Int32(min(65535, (65536 / (1 + exp(-Double(i) / 24))).rounded())) + (raised.contains(i) ? 1 : 0)
   }
 
@@ -19,7 +19,7 @@ enum SigmoidTable {
 
   /// Sigmoid as 1.15 fixed point; `v` is the scaled value before clamping.
   @inline(__always)
-  static func sigmoid(_ v: Int64, _ table: UnsafeBufferPointer<Int32>) -> Int64 {
+  package static func sigmoid(_ v: Int64, _ table: UnsafeBufferPointer<Int32>) -> Int64 {
     let a = v < 0 ? 0 &- v : v
     let r: Int64
     if a >> 9 >= 255 {
@@ -33,7 +33,7 @@ enum SigmoidTable {
 
   /// Hyperbolic tangent as 1.15 fixed point; `v` is the scaled value before clamping.
   @inline(__always)
-  static func tanh(_ v: Int64, _ table: UnsafeBufferPointer<Int32>) -> Int64 {
+  package static func tanh(_ v: Int64, _ table: UnsafeBufferPointer<Int32>) -> Int64 {
     let a = v < 0 ? 0 &- v : v
     let r: Int64
     if a >> 8 >= 255 {

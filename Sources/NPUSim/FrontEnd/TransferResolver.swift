@@ -23,13 +23,20 @@ struct TransferResolver {
     let isIndexed = indexesSource || indexesDestination
     if mode >= 1 || isIndexed {
       transfer.size0 = try registers(.dmaSize0, in: 1...65535)
-      transfer.source.stride0 = try registers.stride(.dmaSourceStride0)
-      transfer.destination.stride0 = try registers.stride(.dmaDestinationStride0)
+      // A side that takes one step has no stride; compilers leave its register unwritten.
+      if indexesSource || transfer.size0 > 1 {
+        transfer.source.stride0 = try registers.stride(.dmaSourceStride0)
+      }
+      if indexesDestination || transfer.size0 > 1 {
+        transfer.destination.stride0 = try registers.stride(.dmaDestinationStride0)
+      }
     }
     if mode == 2 {
       transfer.size1 = try registers(.dmaSize1, in: 1...65535)
-      transfer.source.stride1 = try registers.stride(.dmaSourceStride1)
-      transfer.destination.stride1 = try registers.stride(.dmaDestinationStride1)
+      if transfer.size1 > 1 {
+        transfer.source.stride1 = try registers.stride(.dmaSourceStride1)
+        transfer.destination.stride1 = try registers.stride(.dmaDestinationStride1)
+      }
     }
     if isIndexed {
       transfer.indices = Transfer.Indices(

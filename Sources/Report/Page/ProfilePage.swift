@@ -58,7 +58,7 @@ public struct ProfilePage: Sendable {
       ("of the array's peak", String(format: "%.1f %%", 100 * Double(macs) / peak)),
     ]
     if let energy = profile.energy {
-      items.append(("energy (assumed costs)", Self.short(energy.total) + "J"))
+      items.append(("energy (estimate)", Self.short(energy.total) + "J"))
     }
     if let top = profile.occupancy.map(\.bytes).max(), top > 0 {
       items.append(("working memory at peak", Self.short(Double(top)) + "B"))
@@ -336,12 +336,15 @@ public struct ProfilePage: Sendable {
     for job in profile.jobs { counters = counters + PMUCounters(job.timing) }
     var text = ""
     if let energy = profile.energy {
-      let rows = [
-        ("multiply-accumulates", energy.mac), ("SRAM", energy.sram),
-        ("flash and external memory", energy.external), ("clock and leakage", energy.idle),
-      ]
-      text += "<section><h2>Energy</h2><p>From assumed costs of events; for comparisons.</p><table>"
-      for row in rows { text += "<tr><td>\(row.0)</td><td>\(Self.short(row.1))J</td></tr>" }
+      let rows =
+        [("multiply-accumulates", energy.mac)]
+        + energy.memories.sorted { $0.key < $1.key }
+        .map { ("bytes of \($0.key)", $0.value) } + [("clock and leakage", energy.idle)]
+      text +=
+        "<section><h2>Energy</h2><p>From the costs of events in the target's file; for comparisons.</p><table>"
+      for row in rows {
+        text += "<tr><td>\(SVG.escape(row.0))</td><td>\(Self.short(row.1))J</td></tr>"
+      }
       text += "</table></section>\n"
     }
     text += "<section><h2>Counters</h2><table>"

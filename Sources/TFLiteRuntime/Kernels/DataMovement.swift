@@ -146,6 +146,124 @@ extension KernelCall {
     return result
   }
 
+  /// SLICE: a box of the input.
+  func slice() throws(KernelError) -> [UInt8] {
+    let source = try input(0)
+    let begin = try input(1).integers()
+    let size = try input(2).integers()
+    let shape = source.type.shape
+    guard begin.count == shape.rank, size.count == shape.rank else {
+      throw KernelError(reason: "its bounds do not fit its input")
+    }
+    var picks: [[Int]] = []
+    for axis in 0..<shape.rank {
+      guard (0...shape[axis]).contains(begin[axis]) else {
+        throw KernelError(reason: "an index is out of bounds")
+      }
+      let count = size[axis] == -1 ? shape[axis] - begin[axis] : size[axis]
+      guard (0...shape[axis] - begin[axis]).contains(count) else {
+        throw KernelError(reason: "an index is out of bounds")
+      }
+      picks.append(Array(begin[axis]..<begin[axis] + count))
+    }
+    return try gather(source, picks)
+  }
+
+  /// GATHER without batch dimensions: the slices along an axis that an index list names.
+  func gathered() throws(KernelError) -> [UInt8] {
+    guard case .gather(let axis, 0) = op.options else {
+      throw KernelError(reason: "it has batch dimensions")
+    }
+    let source = try input(0)
+    let shape = source.type.shape
+    let at = try position(axis, rank: shape.rank)
+    let indices = try input(1).integers()
+    guard indices.allSatisfy({ (0..<shape[at]).contains($0) }) else {
+      throw KernelError(reason: "an index is out of bounds")
+    }
+    var picks = shape.dimensions.map { Array(0..<$0) }
+    picks[at] = indices
+    return try gather(source, picks)
+  }
+
+  /// REVERSE_V2.
+  func reversed() throws(KernelError) -> [UInt8] {
+    let source = try input(0)
+    var picks = source.type.shape.dimensions.map { Array(0..<$0) }
+    for axis in try input(1).integers() {
+      let at = try position(axis, rank: picks.count)
+      picks[at].reverse()
+    }
+    return try gather(source, picks)
+  }
+
+  /// MIRROR_PAD: the content again, read backwards, with or without its edge.
+  func mirrored() throws(KernelError) -> [UInt8] {
+    guard case .mirrorPad(let isSymmetric) = op.options else {
+      throw KernelError(reason: "its options are missing")
+    }
+    let source = try input(0)
+    let shape = source.type.shape
+    let amounts = try input(1).integers()
+    guard amounts.count == shape.rank * 2 else {
+      throw KernelError(reason: "its amounts do not fit its shapes")
+    }
+    var picks: [[Int]] = []
+    for axis in 0..<shape.rank {
+      let most = shape[axis] - (isSymmetric ? 0 : 1)
+      let before = amounts[axis * 2]
+      let after = amounts[axis * 2 + 1]
+      guard (0...max(most, 0)).contains(before), (0...max(most, 0)).contains(after) else {
+        throw KernelError(reason: "its amounts do not fit its shapes")
+      }
+      let edge = isSymmetric ? 1 : 0
+      picks.append(
+        (-before..<shape[axis] + after).map { i in
+          i < 0 ? -i - edge : i < shape[axis] ? i : 2 * shape[axis] - 2 - i + edge
+        })
+    }
+    return try gather(source, picks)
+  }
+
+  /// PACK: inputs side by side along a new axis.
+  func packed() throws(KernelError) -> [UInt8] {
+    guard case .pack(let axis) = op.options else {
+      throw KernelError(reason: "its options are missing")
+    }
+    let target = try output()
+    let at = try position(axis, rank: target.shape.rank)
+    let outer = target.shape.dimensions[..<at].reduce(1, *)
+    var parts: [[UInt8]] = []
+    for index in inputs.indices { parts.append(try input(index).bytes) }
+    guard outer > 0, let size = parts.first?.count, parts.allSatisfy({ $0.count == size }),
+      size % outer == 0
+    else { throw KernelError(reason: "its inputs differ in shape") }
+    let inner = size / outer
+    var result: [UInt8] = []
+    for row in 0..<outer { for part in parts { result += part[row * inner..<(row + 1) * inner] } }
+    return result
+  }
+
+  /// UNPACK: a slice for each index of an axis.
+  func unpacked() throws(KernelError) -> [[UInt8]] {
+    guard case .unpack(let axis) = op.options else {
+      throw KernelError(reason: "its options are missing")
+    }
+    let source = try input(0)
+    let shape = source.type.shape
+    let at = try position(axis, rank: shape.rank)
+    var results: [[UInt8]] = []
+    for index in 0..<shape[at] {
+      var picks = shape.dimensions.map { Array(0..<$0) }
+      picks[at] = [index]
+      results.append(try gather(source, picks))
+    }
+    guard results.count == outputs.count else {
+      throw KernelError(reason: "its outputs do not make up its input")
+    }
+    return results
+  }
+
   // MARK: Helpers
 
   /// An axis counted from either end, checked.

@@ -23,13 +23,13 @@ extension KernelCall {
       }
       return encode(values, as: element)
     }
-    guard let from = source.type.quantisation, from.axis == nil,
-      let multiplier = FixedScale(real: Double(from.scale()) / Double(quant.scale()))
-    else { throw KernelError(reason: "input \(source.type.name) is not quantised by tensor") }
+    guard let from = source.type.quantisation, from.axis == nil else {
+      throw KernelError(reason: "input \(source.type.name) is not quantised by tensor")
+    }
+    let multiplier = try Rescale(Double(from.scale()) / Double(quant.scale()))
     let fromZero = Int(from.zeroPoint())
     let values = try source.integers().map { value in
-      let scaled = multiplier.apply(Int64(value - fromZero), rounding: .doubleSymmetric)
-      return min(max(Int(scaled) + zero, range.lowerBound), range.upperBound)
+      range.limit(multiplier.apply(value &- fromZero) + zero)
     }
     return encode(values, as: element)
   }
@@ -42,7 +42,7 @@ extension KernelCall {
     let scale = Double(quant.scale())
     let zero = Int(quant.zeroPoint())
     return try source.integers().flatMap { value in
-      withUnsafeBytes(of: Float(scale * Double(value - zero)).bitPattern.littleEndian, Array.init)
+      withUnsafeBytes(of: Float(scale * Double(value &- zero)).bitPattern.littleEndian, Array.init)
     }
   }
 }

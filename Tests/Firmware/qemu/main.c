@@ -62,7 +62,7 @@ static uint64_t count(const kernel_case *c, uint32_t *bytes) {
 int main(void) {
   int wrong = 0;
   at = line;
-  put("kernel", 22);
+  put("case", 24);
   put("result", 10);
   put("instructions", 14);
   put("per unit", 10);
@@ -77,7 +77,7 @@ int main(void) {
     same = bytes == expected_results[i].count && memcmp(kernel_out, expected_results[i].bytes, bytes) == 0;
     wrong += !same;
     hundredths = instructions * 100 / c->units;
-    put(c->name, 22);
+    put(c->name, 24);
     put(same ? "same" : "DIFFERENT", 10);
     put_number(instructions, 12);
     put_number(hundredths / 100, 9);

@@ -1,4 +1,4 @@
-#include "swl_kernels.h"
+#include "swl_arithmetic.h"
 
 const uint16_t swl_exp2_table[257] = {
     32768, 32679, 32591, 32503, 32415, 32327, 32240, 32153, 32066, 31979, 31893, 31806,
