@@ -103,26 +103,16 @@ public struct ProgramCompiler {
     }
     let candidates = try candidates(graph, decode: decode)
     let tiling = LinearTiling(accelerator: accelerator)
-    let keys = try linearKeys(candidates[0].scheduled, graph)
-    let isInPlace = candidates[0].isInPlace
-    let raw = graph.constants.reduce(0) { $0 + $1.type.byteCount }
-    let system = memories(sizes: [
-      .arena: candidates[0].arena, .state: candidates[0].state.bytes, .weights: raw + raw / 8,
-      .staging: isInPlace ? 0 : 4 * options.sliceBytes, .params: Self.usualParams,
-    ])
-    var staging = isInPlace ? nil : self.staging(in: system)
-    // Slices that two streams share begin more often with a wait for a far memory.
-    let sliceBytes = options.sliceBytes * (staging?.isShared == true ? 2 : 1)
+    var fetch = fetch(candidates[0], graph)
     let packer = WeightPacker(
-      graph: graph, accelerator: accelerator, tiling: tiling,
-      sliceBytes: isInPlace ? Int.max : sliceBytes, staging: staging)
-    let packed = try packer.pack(keys, progress: progress)
-    staging?.stride = (packed.largestSlice + 15) / 16 * 16
-    let placed = staging
+      graph: graph, accelerator: accelerator, tiling: tiling, sliceBytes: fetch.sliceBytes,
+      staging: fetch.staging)
+    let packed = try packer.pack(
+      try linearKeys(candidates[0].scheduled, graph), progress: progress)
+    fetch.staging?.stride = (packed.largestSlice + 15) / 16 * 16
 
     let choice = try choice(of: candidates) { candidate throws(DiagnosticError) in
-      try lower(
-        candidate, graph: graph, packed: packed, tiling: tiling, staging: placed, system: system)
+      try lower(candidate, graph: graph, packed: packed, tiling: tiling, fetch: fetch)
     }
     let manifest = try self.manifest(graph: graph, facts: facts, of: choice, packed: packed)
     return Program(
@@ -223,7 +213,7 @@ public struct ProgramCompiler {
 
   private func lower(
     _ candidate: Candidate, graph: Graph, packed: WeightPacker.Result, tiling: LinearTiling,
-    staging: WeightStaging?, system: MemorySystem?
+    fetch: Fetch
   ) throws(DiagnosticError) -> Lowered {
     var params = ParamsBuilder(region: .params)
     var tables = ParamsBuilder(region: .weights, start: packed.content.count)
@@ -231,20 +221,21 @@ public struct ProgramCompiler {
     for entry in candidate.scheduled {
       try emit(
         entry, graph: graph, state: candidate.state, packed: packed, tiling: tiling,
-        staging: staging, system: system, params: &params, tables: &tables, into: &emitted)
+        fetch: fetch, params: &params, tables: &tables, into: &emitted)
     }
     if options.prefixTokens > 0 {
       try tables.reservePrefix(
         bytes: options.prefixTokens * candidate.state.cacheHeads * (params.cacheRowBytes ?? 0))
     }
     let sizes: [Region: Int] = [
-      .weights: tables.bytes, .arena: candidate.arena, .staging: 2 * (staging?.stride ?? 0),
+      .weights: tables.bytes, .arena: candidate.arena,
+      .staging: (fetch.staging?.buffers ?? 0) * (fetch.staging?.stride ?? 0),
       .state: candidate.state.bytes, .params: params.bytes,
     ]
     let memory = try MemoryPlan(sizes: sizes, target: target)
     var decode = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
     decode.add(emitted.events[0])
-    decode.read(emitted.decodeBytes, isInPlace: staging == nil)
+    decode.read(emitted.decodeBytes, isInPlace: candidate.isInPlace)
     var cost: BatchChoice.Cost?
     if candidate.scheduled.count > 1 {
       var batch = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
@@ -279,6 +270,45 @@ public struct ProgramCompiler {
 
   /// Bytes of params to reckon with before they are known.
   private static let usualParams = 32 << 10
+
+  /// How a program's weights are fetched.
+  private struct Fetch {
+    /// Where regions will lie, about.
+    let memories: MemorySystem?
+    /// Raw weights of a slice to aim at.
+    let sliceBytes: Int
+    /// Nil when weights are read in place.
+    var staging: WeightStaging?
+  }
+
+  /// How the weights will be fetched.
+  ///
+  /// Slices that two streams share begin with a wait for a far memory, and while attention runs the
+  /// DMA fills no more than its buffers: they are large. Not too large either, because a table waits
+  /// for the transfers before its own.
+  private func fetch(_ candidate: Candidate, _ graph: Graph) -> Fetch {
+    let raw = graph.constants.reduce(0) { $0 + $1.type.byteCount }
+    func memories(staging: Int) -> MemorySystem? {
+      self.memories(sizes: [
+        .arena: candidate.arena, .state: candidate.state.bytes, .weights: raw + raw / 8,
+        .staging: staging, .params: Self.usualParams,
+      ])
+    }
+    if candidate.isInPlace {
+      return Fetch(memories: memories(staging: 0), sliceBytes: Int.max, staging: nil)
+    }
+    let bytes = options.sliceBytes
+    let system = memories(staging: 4 * bytes)
+    let staging = self.staging(in: system)
+    if staging.isShared {
+      for factor in [4, 2] {
+        if let larger = memories(staging: staging.buffers * factor * bytes * 5 / 4) {
+          return Fetch(memories: larger, sliceBytes: factor * bytes, staging: staging)
+        }
+      }
+    }
+    return Fetch(memories: system, sliceBytes: bytes, staging: staging)
+  }
 
   /// The memories that regions of about these sizes will lie in. Where they do not fit, which the plan
   /// of the finished program says, nil.
@@ -338,15 +368,15 @@ public struct ProgramCompiler {
 
   private func emit(
     _ entry: Scheduled, graph: Graph, state: StateLayout, packed: WeightPacker.Result,
-    tiling: LinearTiling, staging: WeightStaging?, system: MemorySystem?,
-    params: inout ParamsBuilder,
+    tiling: LinearTiling, fetch: Fetch, params: inout ParamsBuilder,
     tables: inout ParamsBuilder, into out: inout Emitted
   ) throws(DiagnosticError) {
     let firstWord = out.words.count
     let isDecode = entry.function.name == "decode"
     let lowering = OperationLowering(
       graph: graph, function: entry.function, plan: entry.plan, state: state)
-    var emitter = JobEmitter(accelerator: accelerator, staging: staging, memories: system)
+    var emitter = JobEmitter(
+      accelerator: accelerator, staging: fetch.staging, memories: fetch.memories)
     for (time, operation) in entry.function.operations.enumerated() {
       var commands: [JobCommand] = []
       if operation.code == .linear {

@@ -214,7 +214,7 @@ struct TargetReader {
         node, "memory \(name)",
         required: [
           "kind", "base", "size", "read", "write", "read_latency", "write_latency", "burst", "port",
-        ], optional: ["byte_energy", "max_reads", "max_writes"])
+        ], optional: ["max_reads", "max_writes", "byte_energy"])
     else { return nil }
     let kindText = text(found["kind"], "\(name): kind")
     let kind = kindText.flatMap(Target.Kind.init(rawValue:))
@@ -237,7 +237,6 @@ struct TargetReader {
       found["burst"], "\(name): burst", "a size such as 64B", Quantity.bytes,
       { (8...4096).contains($0.count) && $0.count & ($0.count - 1) == 0 },
       "a power of two from 8 to 4096 bytes")
-    let byteEnergy = energy(found["byte_energy"], "\(name): byte_energy", suffix: "/B")
     func outstanding(_ key: String) -> Int? {
       quantity(
         found[key], "\(name): \(key)", "a number of transactions",
@@ -246,6 +245,7 @@ struct TargetReader {
     }
     let maximumReads = outstanding("max_reads")
     let maximumWrites = outstanding("max_writes")
+    let byteEnergy = energy(found["byte_energy"], "\(name): byte_energy", suffix: "/B")
     let portText = text(found["port"], "\(name): port")
     let port = portText.flatMap { ["axi0": 0, "axi1": 1][$0] }
     if let portText, port == nil {

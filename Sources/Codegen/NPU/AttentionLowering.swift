@@ -88,40 +88,56 @@ extension OperationLowering {
     }
     /// Several positions beside each other.
     func flat(_ map: NPUTensor) -> NPUTensor { map.viewed(together, context / repeats, width) }
+    // A sum stands behind the next pass's widening, which uses the output unit while the array sums.
+    var pending: NPUTensor?
+    let multiplier = UInt32(try reader.attribute("score_multiplier"))
+    let shift = try reader.attribute("score_shift")
+    func sumScores() {
+      guard let target = pending else { return }
+      body.pool(.channelSum, products, target, multiplier: multiplier, shift: shift)
+      pending = nil
+    }
     for first in stride(from: 0, to: kvHeads, by: together) {
       widen(keys, first)
       for member in 0..<group {
+        sumScores()
         body.elementwise(
           .mul, flat(widened), .tensor(ofGroup(queries, first, member, 1, width, width)),
           flat(products), shift: 7)
-        body.pool(
-          .channelSum, products, ofGroup(scores, first, member, context, 1, context),
-          multiplier: UInt32(try reader.attribute("score_multiplier")),
-          shift: try reader.attribute("score_shift"))
+        pending = ofGroup(scores, first, member, context, 1, context)
       }
     }
+    widen(values, 0)
+    sumScores()
     let mask = NPUTensor(.state, state.mask - 4 * row, .int32, 1, 1, context)
     body.elementwise(.min, scores, .tensor(mask), scores)
     try lowerSoftmax(scores: scores, weights: weights, &params, &body)
 
     let result = try reader.result().row(row)
-    let multiplier = UInt32(try reader.attribute("multiplier"))
-    let shift = try reader.attribute("shift")
-    let isDirect = result.element == .int16 && multiplier == 1 && shift == 0
+    let outMultiplier = UInt32(try reader.attribute("multiplier"))
+    let outShift = try reader.attribute("shift")
+    let isDirect = result.element == .int16 && outMultiplier == 1 && outShift == 0
     let sums = isDirect ? result : body.map(.int16, 1, 1, heads * headDim)
+    func sumValues() {
+      guard let target = pending else { return }
+      body.pool(.rowSum, products, target)
+      pending = nil
+    }
     for first in stride(from: 0, to: kvHeads, by: together) {
-      widen(values, first)
+      if first > 0 { widen(values, first) }
       for member in 0..<group {
+        sumValues()
         body.elementwise(
           .mul, widened, .tensor(ofGroup(weights, first, member, context, 1, context)), products,
           shift: 7)
-        body.pool(.rowSum, products, ofGroup(sums, first, member, 1, headDim, headDim))
+        pending = ofGroup(sums, first, member, 1, headDim, headDim)
       }
     }
+    sumValues()
     if !isDirect {
       body.elementwise(
-        .mul, sums, .constant(1), result.viewed(1, 1, heads * headDim), multiplier: multiplier,
-        shift: shift)
+        .mul, sums, .constant(1), result.viewed(1, 1, heads * headDim),
+        multiplier: outMultiplier, shift: outShift)
     }
   }
 

@@ -47,6 +47,7 @@ struct JobEmitter {
   private var pending: [(command: JobCommand, name: String)] = []
   /// For each command, the table that may be loaded once those before it no longer use theirs.
   private var upcoming: [NPUTensor?] = []
+  private var upcomingTable: NPUTensor?
   /// A table on its way, and its transfer.
   private var loading: (place: NPUTensor, transfer: Int)?
   /// The number of the kernel that last used a table.
@@ -95,7 +96,8 @@ struct JobEmitter {
   private mutating func emit(_ index: Int) throws(DiagnosticError) {
     let (command, name) = pending[index]
     do {
-      if let place = upcoming[index] { try preload(place) }
+      upcomingTable = upcoming[index]
+      if let place = upcomingTable { try preload(place) }
       switch command {
       case .linear(let linear): try emit(linear)
       case .kernel(let kernel): try emit(kernel, name)
@@ -114,7 +116,7 @@ struct JobEmitter {
   /// many words.
   mutating func finish(for name: String) throws(DiagnosticError) -> [UInt32] {
     if let staging, staging.looksAhead {
-      plan = StagingPlan(pending.map(\.command))
+      plan = StagingPlan(pending.map(\.command), buffers: staging.buffers)
     }
     findTables()
     for index in pending.indices { try emit(index) }
@@ -391,14 +393,16 @@ struct JobEmitter {
       let number = plan.used
       if plan.started <= number {
         // Its buffer is still read, by the newest kernel at worst.
-        if !recent.isEmpty { try kernelWait(plan.readers[number % 2] == newest ? 0 : 1) }
+        if !recent.isEmpty {
+          try kernelWait(plan.readers[number % staging.buffers] == newest ? 0 : 1)
+        }
         try startTransfer()
       }
       try lookAhead()
       try dmaWait(for: plan.transfers[number])
-      plan.readers[number % 2] = provenance.count
+      plan.readers[number % staging.buffers] = provenance.count
       plan.used += 1
-      return (.staging, number % 2 * staging.stride)
+      return (.staging, number % staging.buffers * staging.stride)
     }
     let place = slices % 2 * staging.stride
     slices += 1
@@ -413,8 +417,14 @@ struct JobEmitter {
 
   /// Starts the transfers whose buffers no kernel reads any more but for those before the newest.
   private mutating func lookAhead() throws {
-    while plan.started < plan.slices.count, plan.started < plan.used + 2 {
-      if let reader = plan.readers[plan.started % 2] {
+    // A table that can be loaded soon would wait for the transfers before it.
+    if let upcomingTable {
+      try preload(upcomingTable)
+      if table != upcomingTable, loading == nil { return }
+    }
+    let buffers = plan.readers.count
+    while plan.started < plan.slices.count, plan.started < plan.used + buffers {
+      if let reader = plan.readers[plan.started % buffers] {
         guard reader < newest else { return }
         try kernelWait(1)
       }
@@ -425,7 +435,8 @@ struct JobEmitter {
   /// Starts the next transfer of the plan.
   private mutating func startTransfer() throws {
     let number = plan.started
-    try transfer(plan.slices[number], to: number % 2 * (staging?.stride ?? 0))
+    try transfer(
+      plan.slices[number], to: number % plan.readers.count * (staging?.stride ?? 0))
     plan.transfers.append(transferCount - 1)
     plan.started += 1
   }

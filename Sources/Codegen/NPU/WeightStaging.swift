@@ -13,14 +13,18 @@ struct WeightStaging: Hashable {
   /// Whether transfers start as soon as a buffer is free, whatever runs until its convolution. A queue
   /// of a single transfer would hold up the parser.
   let looksAhead: Bool
-  /// The size of one of the two staging buffers, in bytes.
+  /// The size of one staging buffer, in bytes.
   var stride = 0
+  /// Staging buffers: as many as there may be transfers under way beside that of a table.
+  var buffers: Int { looksAhead ? 3 : 2 }
 
   /// Whether convolutions read some slices in place.
   var isShared: Bool { stagedShare < 256 }
 
-  /// Bytes a cycle that convolutions take from staging buffers, about: 16 less what each begins with.
-  private static let stagedRate = 12.0
+  /// Bytes a cycle that convolutions take from staging buffers, about: 32 less what each begins with.
+  private static let stagedRate = 20.0
+  /// The part of its window that a stream uses when the decoder takes what has come burst by burst.
+  private static let weightShare = 0.85
 
   /// The staging of weights in a memory that `accelerator` reads at `rates`.
   init(rates: StreamRates?, accelerator: Accelerator) {
@@ -32,7 +36,7 @@ struct WeightStaging: Hashable {
       return
     }
     // Both are through at the same time: f / transfer = (1 - f) / weights + f / staged.
-    let weights = min(rates.weights, rates.together - rates.transfer)
+    let weights = Self.weightShare * min(rates.weights, rates.together - rates.transfer)
     let share = 1 / weights / (1 / rates.transfer + 1 / weights - 1 / Self.stagedRate)
     stagedShare = min(max(Int(256 * share), 1), 256)
   }
@@ -48,13 +52,14 @@ struct StagingPlan {
   /// The number of the transfer that brings each.
   var transfers: [Int] = []
   /// The number of the kernel that last read each buffer.
-  var readers: [Int?] = [nil, nil]
+  var readers: [Int?] = []
 
   /// A plan without slices.
   init() {}
 
   /// The plan of a job.
-  init(_ commands: [JobCommand]) {
+  init(_ commands: [JobCommand], buffers: Int) {
+    readers = Array(repeating: nil, count: buffers)
     for case .linear(let linear) in commands { slices += linear.packed.slices.filter(\.isStaged) }
   }
 }
