@@ -93,6 +93,7 @@ bench-codec: unit-test $(VENV)/.ready
 bench: build $(VENV)/.ready
 	Tests/Benchmarks/figures.sh $(SWIFTLET) $(VENV)/bin/python
 	Tests/Benchmarks/decode.sh $(SWIFTLET) $(VENV)/bin/python full
+	Tests/Benchmarks/prefill.sh $(SWIFTLET) $(VENV)/bin/python
 	$(VENV)/bin/python Tests/Benchmarks/softmax.py $(SWIFTLET)
 
 clean:
