@@ -193,8 +193,10 @@ struct CompileCommand: ParsableCommand {
           "\(Console.count(report.decodeCycles)) estimated, bound \(Console.count(report.decodeBoundCycles))"
         ),
         (
-          "a conversation",
-          "starts after \(manifest.position.prefixTokens) tokens of \(manifest.model.context)"
+          "context",
+          "\(manifest.model.context) tokens"
+            + (manifest.position.prefixTokens > 0
+              ? ", of which the prefix takes \(manifest.position.prefixTokens)" : "")
         ),
         ("tokens a second", String(format: "%.1f estimated, NPU and CPU", estimate)),
         ("compiled in", String(format: "%.1f s", seconds)),
