@@ -1,3 +1,4 @@
+import EthosUISA
 import NPUTiming
 
 extension KernelDescription {
@@ -66,23 +67,23 @@ extension KernelDescription {
   }
 
   /// Blocks may never have been written: they then count as one.
-  private static func block(_ op: KernelOp) -> BlockSize {
-    BlockSize(
+  private static func block(_ op: KernelOp) -> BlockShape {
+    BlockShape(
       op.block.height > 0 ? op.block.height : op.ofm.height,
       op.block.width > 0 ? op.block.width : op.ofm.width,
       op.block.depth > 0 ? op.block.depth : op.ofm.depth)
   }
 
-  private static func microblock(_ op: KernelOp, _ hardware: Hardware) -> BlockSize {
+  private static func microblock(_ op: KernelOp, _ hardware: Hardware) -> BlockShape {
     switch (hardware.product, hardware.macs) {
     case (.u85, _):
       let height = max(op.microblock.height, 1)
       let width = max(op.microblock.width, 1)
-      return BlockSize(height, width, max(hardware.macs / 8 / (height * width), 1))
-    case (_, 32): return BlockSize(1, 1, 4)
-    case (_, 64): return BlockSize(1, 1, 8)
-    case (_, 128): return BlockSize(1, 2, 8)
-    default: return BlockSize(2, 2, 8)
+      return BlockShape(height, width, max(hardware.macs / 8 / (height * width), 1))
+    case (_, 32): return BlockShape(1, 1, 4)
+    case (_, 64): return BlockShape(1, 1, 8)
+    case (_, 128): return BlockShape(1, 2, 8)
+    default: return BlockShape(2, 2, 8)
     }
   }
 }

@@ -137,7 +137,7 @@ func transfersEndInOrder(_ name: String) throws {
   var fast = memories(interval: 256, latency: 0, outstanding: 0)
   fast.regions = [1, 1]
   let kernel = convolution(
-    height: 32, width: 32, input: 64, output: 128, block: BlockSize(8, 16, 32))
+    height: 32, width: 32, input: 64, output: 128, block: BlockShape(8, 16, 32))
   let one = JobTiming(
     [.kernel(kernel)], accelerator: try accelerator("ethos-u65-256"), memories: fast)
   let two = JobTiming(

@@ -22,8 +22,8 @@ func theFastPathAgreesWithTheSimulation(name: String) throws {
       height: Int.random(in: 1...40, using: &random), width: Int.random(in: 1...40, using: &random),
       input: Int.random(in: 8...160, using: &random),
       output: Int.random(in: 16...160, using: &random), taps: random.next() % 2 == 0 ? 1 : 3,
-      block: BlockSize(unit.height * 4, unit.width * 4, max(unit.depth, 16)),
-      microblock: BlockSize(unit.height, unit.width, unit.depth))
+      block: BlockShape(unit.height * 4, unit.width * 4, max(unit.depth, 16)),
+      microblock: BlockShape(unit.height, unit.width, unit.depth))
     if random.next() % 4 == 0 {
       kernel = addition(size: Int.random(in: 4...30, using: &random))
     } else if random.next() % 4 == 0 {

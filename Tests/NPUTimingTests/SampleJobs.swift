@@ -12,7 +12,7 @@ func accelerator(_ name: String) throws -> Accelerator {
 /// A convolution on NHCWB16 maps in region 1, weights in region 0.
 func convolution(
   height: Int = 16, width: Int = 16, input: Int = 32, output: Int = 32, taps: Int = 3,
-  block: BlockSize = BlockSize(8, 8, 16), microblock: BlockSize = BlockSize(2, 2, 8)
+  block: BlockShape = BlockShape(8, 8, 16), microblock: BlockShape = BlockShape(2, 2, 8)
 ) -> KernelDescription {
   var kernel = KernelDescription(
     kind: .convolution(partKernelFirst: false),
@@ -38,7 +38,7 @@ func addition(size: Int = 16, depth: Int = 32) -> KernelDescription {
     height: size, width: size, depth: depth, bits: 8, isBricked: true, region: 1)
   return KernelDescription(
     kind: .elementwise(.addOrSubtract), ifm: map, ifm2: map, ofm: map,
-    block: BlockSize(8, 8, 16), microblock: BlockSize(2, 2, 8))
+    block: BlockShape(8, 8, 16), microblock: BlockShape(2, 2, 8))
 }
 
 /// A slow memory for constants and a fast one for everything else.

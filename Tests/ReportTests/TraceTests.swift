@@ -11,8 +11,8 @@ private func profile() throws -> RunProfile {
   let accelerator = try #require(Accelerator.named("ethos-u55-128"))
   let map = FeatureMapTraffic(height: 16, width: 16, depth: 32, bits: 8, isBricked: true, region: 1)
   var kernel = KernelDescription(
-    kind: .convolution(partKernelFirst: false), ifm: map, ofm: map, block: BlockSize(8, 16, 16),
-    microblock: BlockSize(1, 2, 8))
+    kind: .convolution(partKernelFirst: false), ifm: map, ofm: map, block: BlockShape(8, 16, 16),
+    microblock: BlockShape(1, 2, 8))
   kernel.weightBytes = 1024
   kernel.weightRegion = 1
   let events: [IssueEvent] = [

@@ -109,22 +109,27 @@ func promptsInBatchesEqualSingleTokens(_ recipe: QuantizationRecipe, _ count: In
   let model = try CompiledModel(RandomLlama(), recipe: recipe, target: "alif-e7-hp")
   var random = SplitMix64(seed: 17)
   let tokens = (0..<count).map { _ in Int32(random.next() % 64) }
-  try model.session.prompt(tokens)
-  var state = model.interpreter.makeState()
-  var last: IntegerTensor?
-  for (position, token) in tokens.enumerated() {
-    last = try model.interpreter.run("decode", ids: [token], position: position, state: &state)
-  }
-  guard case .int16(let logits)? = last else {
-    Issue.record("decode gives no int16 logits")
-    return
-  }
-  #expect(Array(model.session.logits) == logits)
-  #expect(model.session.position == count)
-  model.compareState(state, "\(count) tokens")
+  try model.comparePrompt(tokens)
 }
 
 extension CompiledModel {
+  /// Runs a prompt and compares logits, position and caches with those of its tokens one by one.
+  func comparePrompt(_ tokens: [Int32]) throws {
+    try session.prompt(tokens)
+    var state = interpreter.makeState()
+    var last: IntegerTensor?
+    for (position, token) in tokens.enumerated() {
+      last = try interpreter.run("decode", ids: [token], position: position, state: &state)
+    }
+    guard case .int16(let logits)? = last else {
+      Issue.record("decode gives no int16 logits")
+      return
+    }
+    #expect(Array(session.logits) == logits)
+    #expect(session.position == tokens.count)
+    compareState(state, "\(tokens.count) tokens")
+  }
+
   /// Runs the tokens as prompts of the given lengths and compares logits and caches after each.
   func comparePrompts(_ lengths: [Int], seed: UInt64 = 17) throws {
     var random = SplitMix64(seed: seed)

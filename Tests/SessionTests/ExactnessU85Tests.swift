@@ -31,19 +31,7 @@ import Testing
       RandomLlama(), recipe: recipe, target: count % 2 == 1 ? "corstone-320" : "alif-e8")
     var random = SplitMix64(seed: 17)
     let tokens = (0..<count).map { _ in Int32(random.next() % 64) }
-    try model.session.prompt(tokens)
-    var state = model.interpreter.makeState()
-    var last: IntegerTensor?
-    for (position, token) in tokens.enumerated() {
-      last = try model.interpreter.run("decode", ids: [token], position: position, state: &state)
-    }
-    guard case .int16(let logits)? = last else {
-      Issue.record("decode gives no int16 logits")
-      return
-    }
-    #expect(Array(model.session.logits) == logits)
-    #expect(model.session.position == count)
-    model.compareState(state, "\(count) tokens")
+    try model.comparePrompt(tokens)
   }
 
   /// Shapes that need padding, many slices, biases and grouped heads.

@@ -58,16 +58,6 @@ extension OperationLowering {
     let products = body.map(.int16, together, context, headDim)
     let scores = body.map(.int32, 1, heads, context)
     let weights = body.map(.int16, 1, heads, context)
-    /// The rows of cache heads `first ..< first + together`, as 16-bit numbers.
-    func widen(_ cache: NPUTensor, _ first: Int) {
-      let pitch = cache.shape.depth
-      // A product with 1 takes half the time of a sum with 0.
-      body.elementwise(
-        .mul,
-        cache.viewed(
-          together, context, headDim, strideY: context * pitch, strideX: pitch,
-          from: first * context * pitch), .constant(1), widened)
-    }
     // The head of each cache head's group, in a map of one row for each head.
     func ofGroup(
       _ map: NPUTensor, _ first: Int, _ member: Int, _ width: Int, _ depth: Int, _ row: Int
@@ -98,7 +88,7 @@ extension OperationLowering {
       pending = nil
     }
     for first in stride(from: 0, to: kvHeads, by: together) {
-      widen(keys, first)
+      body.widen(keys, first, into: widened)
       for member in 0..<group {
         sumScores()
         body.elementwise(
@@ -107,7 +97,7 @@ extension OperationLowering {
         pending = ofGroup(scores, first, member, context, 1, context)
       }
     }
-    widen(values, 0)
+    body.widen(values, 0, into: widened)
     sumScores()
     let mask = NPUTensor(.state, state.mask - 4 * row, .int32, 1, 1, context)
     body.elementwise(.min, scores, .tensor(mask), scores)
@@ -124,7 +114,7 @@ extension OperationLowering {
       pending = nil
     }
     for first in stride(from: 0, to: kvHeads, by: together) {
-      if first > 0 { widen(values, first) }
+      if first > 0 { body.widen(values, first, into: widened) }
       for member in 0..<group {
         sumValues()
         body.elementwise(
@@ -176,5 +166,21 @@ extension OperationLowering {
     body.elementwise(.sub, zeros, try scalar(31), shift, swapped: true)
     body.elementwise(.mul, weights, .tensor(reciprocal), scores)
     body.elementwise(.shr, scores, .tensor(shift), weights)
+  }
+}
+
+extension KernelSequence {
+  /// The rows of cache heads `first ..< first + together`, as 16-bit numbers.
+  mutating func widen(_ cache: NPUTensor, _ first: Int, into widened: NPUTensor) {
+    let (together, context, headDim) = (
+      widened.shape.height, widened.shape.width, widened.shape.depth
+    )
+    let pitch = cache.shape.depth
+    // A product with 1 takes half the time of a sum with 0.
+    elementwise(
+      .mul,
+      cache.viewed(
+        together, context, headDim, strideY: context * pitch, strideX: pitch,
+        from: first * context * pitch), .constant(1), widened)
   }
 }

@@ -71,14 +71,6 @@ extension OperationLowering {
     let products = body.map(.int16, together, context, headDim)
     let scores = body.map(.int32, 1, count * heads, context)
     let weights = body.map(.int16, 1, count * heads, context)
-    func widen(_ cache: NPUTensor, _ first: Int) {
-      let pitch = cache.shape.depth
-      body.elementwise(
-        .mul,
-        cache.viewed(
-          together, context, headDim, strideY: context * pitch, strideX: pitch,
-          from: first * context * pitch), .constant(1), widened)
-    }
     /// The heads that a pass works on, of one row of the batch: a map with `length` elements a head.
     func views(_ map: NPUTensor, _ head: Int, _ width: Int, _ depth: Int, _ length: Int)
       -> NPUTensor
@@ -86,7 +78,7 @@ extension OperationLowering {
       map.viewed(together, width, depth, strideY: group * length, from: head * length)
     }
     for first in stride(from: 0, to: layout.kvHeads, by: together) {
-      widen(keys, first)
+      body.widen(keys, first, into: widened)
       for row in rows {
         for head in first * group..<first * group + group {
           body.elementwise(
@@ -115,7 +107,7 @@ extension OperationLowering {
     let own = result.viewed(1, count, width, from: rows.lowerBound * width)
     let sums = isDirect ? own : body.map(.int16, 1, count, width)
     for first in stride(from: 0, to: layout.kvHeads, by: together) {
-      widen(values, first)
+      body.widen(values, first, into: widened)
       for row in 0..<count {
         for head in first * group..<first * group + group {
           body.elementwise(

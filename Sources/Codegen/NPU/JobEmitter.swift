@@ -366,8 +366,8 @@ struct JobEmitter {
       try writer.issue(slice, of: linear, at: offset, in: region, dependency: dependency)
       var description = KernelDescription(
         kind: .convolution(partKernelFirst: false), ifm: FeatureMapTraffic(linear.input),
-        ofm: FeatureMapTraffic(output), block: BlockSize(block),
-        microblock: BlockSize(linear.block.microblock))
+        ofm: FeatureMapTraffic(output), block: block,
+        microblock: linear.block.microblock)
       description.weightBytes = slice.weightBytes
       description.weightRegion = region.rawValue
       description.scaleBytes = slice.scaleBytes

@@ -20,8 +20,8 @@ extension KernelDescription {
     if case .tensor(let other)? = kernel.second { second = FeatureMapTraffic(other) }
     self.init(
       kind: kind, ifm: FeatureMapTraffic(kernel.ifm), ifm2: second,
-      ofm: FeatureMapTraffic(kernel.ofm), block: BlockSize(block),
-      microblock: BlockSize(microblock))
+      ofm: FeatureMapTraffic(kernel.ofm), block: block,
+      microblock: microblock)
     kernelWidth = kernel.operation.kernel.width
     usesTable = kernel.usesTable
   }
@@ -34,9 +34,4 @@ extension FeatureMapTraffic {
       height: map.shape.height, width: map.shape.width, depth: map.shape.depth,
       bits: map.element.byteCount * 8, region: map.base.rawValue)
   }
-}
-
-extension BlockSize {
-  /// The same extents.
-  init(_ shape: BlockShape) { self.init(shape.height, shape.width, shape.depth) }
 }

@@ -50,19 +50,32 @@ struct EvaluationSubject: Sendable {
     self.program = program
     contentChecksum = Self.checksum(program)
     if let path = plan.floatModel {
-      let imported = try ModelPipeline(quiet: quiet).imported(
-        path, ImportOptions(context: context, tokenizer: plan.tokenizer))
-      guard imported.configuration.vocabulary == program.manifest.model.vocabulary else {
-        throw DiagnosticError(
-          "evaluate.reference",
-          "has \(imported.configuration.vocabulary) tokens, the package "
-            + "\(program.manifest.model.vocabulary): the package was made from another model",
-          at: SourceLocation(file: path))
-      }
-      let reference = try FloatLogitModel(imported.graph)
-      makeReference = { () throws(DiagnosticError) in reference }
-      contentChecksum ^= Self.checksum(imported.graph)
+      try compare(
+        with: path, plan, vocabulary: program.manifest.model.vocabulary, quiet: quiet
+      ) { "the package \($0): the package was made from another model" }
     }
+  }
+
+  /// Makes the float model of another file what is compared with.
+  ///
+  /// - Parameters:
+  ///   - vocabulary: what this one has; other models cannot be compared.
+  ///   - mismatch: says of that number whose it is.
+  private mutating func compare(
+    with path: String, _ plan: EvaluationPlan, vocabulary: Int, quiet: Bool,
+    mismatch: (Int) -> String
+  ) throws(DiagnosticError) {
+    let other = try ModelPipeline(quiet: quiet).imported(
+      path, ImportOptions(context: context, tokenizer: plan.tokenizer))
+    guard other.configuration.vocabulary == vocabulary else {
+      throw DiagnosticError(
+        "evaluate.reference",
+        "has \(other.configuration.vocabulary) tokens, \(mismatch(vocabulary))",
+        at: SourceLocation(file: path))
+    }
+    let reference = try FloatLogitModel(other.graph)
+    makeReference = { () throws(DiagnosticError) in reference }
+    contentChecksum ^= Self.checksum(other.graph)
   }
 
   private init(model plan: EvaluationPlan, quiet: Bool) throws(DiagnosticError) {
@@ -79,18 +92,9 @@ struct EvaluationSubject: Sendable {
       make = { () throws(DiagnosticError) in float }
       guard let path = plan.floatModel else { return }
       // Another file's weights of the same model: what some other quantisation of it costs.
-      let other = try pipeline.imported(
-        path, ImportOptions(context: context, tokenizer: plan.tokenizer))
-      guard other.configuration.vocabulary == imported.configuration.vocabulary else {
-        throw DiagnosticError(
-          "evaluate.reference",
-          "has \(other.configuration.vocabulary) tokens, \(plan.model) "
-            + "\(imported.configuration.vocabulary): they are not the same model",
-          at: SourceLocation(file: path))
-      }
-      let reference = try FloatLogitModel(other.graph)
-      makeReference = { () throws(DiagnosticError) in reference }
-      contentChecksum ^= Self.checksum(other.graph)
+      try compare(
+        with: path, plan, vocabulary: imported.configuration.vocabulary, quiet: quiet
+      ) { "\(plan.model) \($0): they are not the same model" }
       return
     }
     makeReference = { () throws(DiagnosticError) in float }

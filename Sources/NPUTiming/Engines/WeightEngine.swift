@@ -1,29 +1,33 @@
-/// Fetches weight streams ahead of the decoder.
-struct WeightState {
+/// Fetches a stream of kernels ahead of the unit that uses it: encoded weights for the decoder, scale
+/// records for the output unit.
+struct StreamFetch {
   var kernel = 0
   var block = 0
   var offset = 0
   var requested = 0
   var lastRequest = 0
   var arrived = Curve()
-  /// Encoded bytes the decoder has taken.
+  /// Bytes that were used.
   var used = Curve()
-}
 
-extension JobSimulation {
-  /// Moves to the next block with weights; `false` if there is none yet.
-  private mutating func prepareWeights() -> Bool {
-    while weights.kernel < kernels.count {
-      let plan = kernels[weights.kernel].plan
-      if plan.kernel.weightBytes == 0 || weights.block >= plan.blocks {
-        weights.kernel += 1
-        weights.block = 0
-        weights.offset = 0
+  /// Moves to the next block of which something is left; `false` if there is none yet.
+  ///
+  /// - Parameter bytes: what a kernel reads in all, and for one block.
+  fileprivate mutating func prepare(
+    _ kernels: [JobSimulation.KernelState],
+    _ bytes: (all: (KernelPlan) -> Int, block: (KernelPlan, KernelPlan.Block) -> Int)
+  ) -> Bool {
+    while kernel < kernels.count {
+      let plan = kernels[kernel].plan
+      if bytes.all(plan) == 0 || block >= plan.blocks {
+        kernel += 1
+        block = 0
+        offset = 0
         continue
       }
-      if weights.offset >= plan.weightBytes(plan.block(weights.block)) {
-        weights.block += 1
-        weights.offset = 0
+      if offset >= bytes.block(plan, plan.block(block)) {
+        block += 1
+        offset = 0
         continue
       }
       return true
@@ -31,6 +35,24 @@ extension JobSimulation {
     return false
   }
 
+  /// When `bytes` more may be asked for: not before `earliest`, and when the read buffer has room.
+  fileprivate mutating func request(_ bytes: Int, earliest: Int, buffer: Int) -> Int? {
+    let time = max(earliest, lastRequest)
+    let excess = requested + bytes - buffer
+    guard excess > 0 else { return time }
+    return used.time(of: excess).map { max(time, $0) }
+  }
+
+  /// Notes a burst that memory took.
+  fileprivate mutating func note(_ bytes: Int, accepted: Int, done: Int) {
+    lastRequest = accepted
+    requested += bytes
+    offset += bytes
+    arrived.add(bytes, at: done)
+  }
+}
+
+extension JobSimulation {
   private mutating func weightBurst() -> (memory: Int, bytes: Int) {
     let plan = kernels[weights.kernel].plan
     let memory = plan.weightMemory
@@ -39,60 +61,21 @@ extension JobSimulation {
   }
 
   mutating func weightRequest() -> Int? {
-    guard prepareWeights() else { return nil }
-    let isFast = kernels[weights.kernel].plan.kernel.isFastFormat
-    let stream: ReadStream = isFast ? .fastWeights : .weights
-    let excess = weights.requested + weightBurst().bytes - micro.readBuffer(stream)
-    var time = max(kernels[weights.kernel].issued + micro.kernelStart, weights.lastRequest)
-    if excess > 0 {
-      guard let room = weights.used.time(of: excess) else { return nil }
-      time = max(time, room)
+    guard weights.prepare(kernels, ({ $0.kernel.weightBytes }, { $0.weightBytes($1) })) else {
+      return nil
     }
-    return time
+    let isFast = kernels[weights.kernel].plan.kernel.isFastFormat
+    return weights.request(
+      weightBurst().bytes, earliest: kernels[weights.kernel].issued + micro.kernelStart,
+      buffer: micro.readBuffer(isFast ? .fastWeights : .weights))
   }
 
   mutating func readWeights(at time: Int) {
     let (memory, bytes) = weightBurst()
     let grant = channels[memory].read(at: time, beats: beats(bytes, memory))
-    weights.lastRequest = grant.accepted
-    weights.requested += bytes
-    weights.offset += bytes
-    weights.arrived.add(bytes, at: grant.done)
+    weights.note(bytes, accepted: grant.accepted, done: grant.done)
     kernels[weights.kernel].busy.weightBeats += beats(bytes, memory)
     kernels[weights.kernel].busy.bytes += bytes
-  }
-}
-
-/// Fetches scale records, as far ahead as their small read buffer allows.
-struct ScaleState {
-  var kernel = 0
-  var block = 0
-  var offset = 0
-  var lastRequest = 0
-  var requested = 0
-  var arrived = Curve()
-  /// Bytes the output unit has used.
-  var used = Curve()
-}
-
-extension JobSimulation {
-  private mutating func prepareScales() -> Bool {
-    while scales.kernel < kernels.count {
-      let plan = kernels[scales.kernel].plan
-      if plan.kernel.scaleBytes == 0 || scales.block >= plan.blocks {
-        scales.kernel += 1
-        scales.block = 0
-        scales.offset = 0
-        continue
-      }
-      if scales.offset >= plan.scaleBytes(plan.block(scales.block)) {
-        scales.block += 1
-        scales.offset = 0
-        continue
-      }
-      return true
-    }
-    return false
   }
 
   private mutating func scaleBurst() -> (memory: Int, bytes: Int) {
@@ -104,23 +87,18 @@ extension JobSimulation {
   }
 
   mutating func scaleRequest() -> Int? {
-    guard prepareScales() else { return nil }
-    var time = max(kernels[scales.kernel].issued + micro.kernelStart, scales.lastRequest)
-    let excess = scales.requested + scaleBurst().bytes - micro.readBuffer(.scales)
-    if excess > 0 {
-      guard let room = scales.used.time(of: excess) else { return nil }
-      time = max(time, room)
+    guard scales.prepare(kernels, ({ $0.kernel.scaleBytes }, { $0.scaleBytes($1) })) else {
+      return nil
     }
-    return time
+    return scales.request(
+      scaleBurst().bytes, earliest: kernels[scales.kernel].issued + micro.kernelStart,
+      buffer: micro.readBuffer(.scales))
   }
 
   mutating func readScales(at time: Int) {
     let (memory, bytes) = scaleBurst()
     let grant = channels[memory].read(at: time, beats: beats(bytes, memory))
-    scales.lastRequest = grant.accepted
-    scales.requested += bytes
-    scales.offset += bytes
-    scales.arrived.add(bytes, at: grant.done)
+    scales.note(bytes, accepted: grant.accepted, done: grant.done)
     kernels[scales.kernel].busy.scaleBeats += beats(bytes, memory)
     kernels[scales.kernel].busy.bytes += bytes
   }

@@ -32,7 +32,7 @@ struct ArrayWork: Sendable {
     if !micro.isU85, unit.height == 2, kernel.ofm.height == 1, kernel.kernelHeight == 1,
       kernel.ofm.width % 2 == 0
     {
-      unit = BlockSize(1, 4, unit.depth)
+      unit = BlockShape(1, 4, unit.depth)
     }
     let plane = ceilDivide(height, unit.height) * ceilDivide(width, unit.width)
     columns = ceilDivide(depth, unit.depth)
@@ -52,7 +52,7 @@ struct ArrayWork: Sendable {
 
   /// U55 and U65: four columns of microblocks a pass of 32 channels (Vela 5.x, per-block formulas).
   private mutating func narrow(
-    _ kernel: KernelDescription, _ plane: Int, _ unit: BlockSize, _ accelerator: Accelerator
+    _ kernel: KernelDescription, _ plane: Int, _ unit: BlockShape, _ accelerator: Accelerator
   ) {
     // The weight decoder feeds a column no faster than 8 weights a cycle.
     let floor = 32 * unit.depth / 8

@@ -1,3 +1,5 @@
+import EthosUISA
+
 /// What the timing of a kernel operation depends on, as plain numbers.
 ///
 /// The simulator fills it from the registers of a stream, the compiler from what it is about to write.
@@ -25,9 +27,9 @@ public struct KernelDescription: Sendable, Hashable {
   /// The output.
   public var ofm: FeatureMapTraffic
   /// OFM block.
-  public var block: BlockSize
+  public var block: BlockShape
   /// OFM microblock.
-  public var microblock: BlockSize
+  public var microblock: BlockShape
   /// Kernel taps, undilated.
   public var kernelHeight = 1
   public var kernelWidth = 1
@@ -70,7 +72,7 @@ public struct KernelDescription: Sendable, Hashable {
   /// A kernel with a 1×1 window and nothing optional.
   public init(
     kind: Kind, ifm: FeatureMapTraffic, ifm2: FeatureMapTraffic? = nil, ofm: FeatureMapTraffic,
-    block: BlockSize, microblock: BlockSize
+    block: BlockShape, microblock: BlockShape
   ) {
     self.kind = kind
     self.ifm = ifm

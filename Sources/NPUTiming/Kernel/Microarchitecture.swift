@@ -67,7 +67,7 @@ public struct Microarchitecture: Sendable, Hashable {
 
   /// Sets the weight buffer holds: two times 64 weights for each channel of a microblock, one half in
   /// use while the other fills [A; the stalls of published runs while memory is held back fit].
-  func weightSets(_ microblock: BlockSize) -> Int {
+  func weightSets(_ microblock: BlockShape) -> Int {
     max(2, 128 * microblock.depth * accelerator.cores / Self.weightSet)
   }
 

@@ -20,12 +20,7 @@ extension KernelCall {
     let layer = try LayerArithmetic(
       input: source, weights: kernel, bias: optionalInput(2), output: target, channels: to[3],
       activation: window.activation)
-    let rows = try WindowAxis(
-      input: from[1], kernel: taps[1], output: to[1], stride: window.strideHeight,
-      dilation: window.dilationHeight, padding: window.padding)
-    let columns = try WindowAxis(
-      input: from[2], kernel: taps[2], output: to[2], stride: window.strideWidth,
-      dilation: window.dilationWidth, padding: window.padding)
+    let (rows, columns) = try WindowAxis.pair(window, input: from, taps: taps, output: to)
     let depth = taps[3]
     let perGroup = to[3] / (from[3] / depth)
     // Neighbouring taps are neighbouring bytes unless a group or a dilation leaves gaps.
@@ -88,12 +83,7 @@ extension KernelCall {
     let layer = try LayerArithmetic(
       input: source, weights: kernel, bias: optionalInput(2), output: target, channels: to[3],
       activation: window.activation)
-    let rows = try WindowAxis(
-      input: from[1], kernel: taps[1], output: to[1], stride: window.strideHeight,
-      dilation: window.dilationHeight, padding: window.padding)
-    let columns = try WindowAxis(
-      input: from[2], kernel: taps[2], output: to[2], stride: window.strideWidth,
-      dilation: window.dilationWidth, padding: window.padding)
+    let (rows, columns) = try WindowAxis.pair(window, input: from, taps: taps, output: to)
     let channels = to[3]
     let factor = channels / from[3]
     var sums = [Int](repeating: 0, count: channels)

@@ -1,4 +1,5 @@
 import Containers
+import TensorCore
 
 /// Where a window lies along one axis: TFLite's padding rules.
 struct WindowAxis {
@@ -25,6 +26,20 @@ struct WindowAxis {
     self.stride = stride
     self.dilation = dilation
     before = max(0, (output - 1) * stride + reach - input) / 2
+  }
+
+  /// The positions of a convolution's window along rows and columns.
+  static func pair(
+    _ window: TFLiteWindow, input: Shape, taps: Shape, output: Shape
+  ) throws(KernelError) -> (rows: WindowAxis, columns: WindowAxis) {
+    (
+      try WindowAxis(
+        input: input[1], kernel: taps[1], output: output[1], stride: window.strideHeight,
+        dilation: window.dilationHeight, padding: window.padding),
+      try WindowAxis(
+        input: input[2], kernel: taps[2], output: output[2], stride: window.strideWidth,
+        dilation: window.dilationWidth, padding: window.padding)
+    )
   }
 
   /// Input position of the first tap of output `index`; negative before the input.
