@@ -22,8 +22,15 @@ HERE = Path(__file__).resolve().parent
 #: NPU and the target of the same configuration and memories.
 NPUS = [("ethos-u55-256", "corstone-300-u55-256"), ("ethos-u85-256", "corstone-320")]
 SHAPES = [(8, 64), (6, 256)]
-#: Kernels of our softmax, from the largest score to the reciprocal, and those that divide the result by it.
-SOFTMAX_KERNELS, DIVISION_KERNELS = 7, 2
+#: Kernels that divide attention's result.
+DIVISION_KERNELS = 2
+
+
+def softmax_kernels(length):
+    """Kernels of our softmax, from the largest score, which long rows find in two steps, to the reciprocal."""
+    return 8 if length >= 128 and length % 16 == 0 else 7
+
+
 
 
 def run(*arguments):
@@ -77,10 +84,10 @@ def ours(swiftlet, folder, heads, length, target):
     while rows[-1][0]:
         rows.pop()
     kernels = [i for i, (is_table, _) in enumerate(rows) if not is_table]
-    around, odd = divmod(len(kernels) - 1 - SOFTMAX_KERNELS - DIVISION_KERNELS, 2)
+    around, odd = divmod(len(kernels) - 1 - softmax_kernels(length) - DIVISION_KERNELS, 2)
     if odd:
         sys.exit("attention has another number of kernels than this script knows")
-    first, last = kernels[around + 1], kernels[around + SOFTMAX_KERNELS]
+    first, last = kernels[around + 1], kernels[around + softmax_kernels(length)]
     softmax = sum(cycles for _, cycles in rows[first:last + 1] + rows[kernels[-DIVISION_KERNELS]:])
     return softmax, sum(cycles for _, cycles in rows)
 

@@ -22,12 +22,13 @@ struct AttentionScratch {
     return (batch + parts - 1) / max(parts, 1)
   }
 
-  /// Scores, sums of values in two widths, and seven numbers for each head of each row.
+  /// Scores, their largest in parts, sums of values in two widths, and seven numbers for each head of each
+  /// row.
   var bytes: Int {
     func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
     let count = rows * heads
     return padded(count * pitch * 2) + padded(count * headDim * 4) + padded(count * headDim * 2)
-      + 7 * padded(count * 4)
+      + padded(count * OperationLowering.maximumPart * 2) + 7 * padded(count * 4)
   }
 }
 
@@ -119,6 +120,9 @@ extension OperationLowering {
       multiplier: UInt32(try reader.attribute("multiplier")), shift: try reader.attribute("shift"))
   }
 
+  /// Positions of a part of the scores whose largest are found side by side.
+  static let maximumPart = 16
+
   /// Scores (int16) to powers of two in their place. What they add up to, as a shift and a reciprocal, is left
   /// to divide by.
   private func lowerSoftmax(
@@ -133,9 +137,20 @@ extension OperationLowering {
     let down = body.map(.int32, 1, count, 1)
     let reciprocal = body.map(.int16, 1, count, 1)
 
-    body.pool(
-      .rowMaximum, scores.viewed(count, positions, 1, strideY: pitch, strideX: 1),
-      top.viewed(count, 1, 1))
+    let part = Self.maximumPart
+    if positions % part == 0, positions >= 8 * part {
+      // Maps of one channel are slow: first the largest at each place of a part, then of those.
+      let parts = body.map(.int16, count, 1, part)
+      body.pool(
+        .rowMaximum, scores.viewed(count, positions / part, part, strideY: pitch, strideX: part),
+        parts)
+      body.pool(
+        .rowMaximum, parts.viewed(count, part, 1), top.viewed(count, 1, 1))
+    } else {
+      body.pool(
+        .rowMaximum, scores.viewed(count, positions, 1, strideY: pitch, strideX: 1),
+        top.viewed(count, 1, 1))
+    }
     body.elementwise(.sub, top, .constant(2047), origin)
     body.table(try params.table(FixedTables.powers))
     body.elementwise(.sub, scores, .tensor(origin), scores, multiplier: 16, usesTable: true)
