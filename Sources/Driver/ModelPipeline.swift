@@ -60,17 +60,59 @@ struct ModelPipeline {
     return made.graph
   }
 
+  /// Quantises a model and compiles it. Where the recipe names bits a weight, streams take no more than
+  /// those: what padding and headers of the target's slices add is taken from the weights.
+  ///
+  /// - Parameter compile: from an integer graph to a program.
+  func program(
+    _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?,
+    compile: (Graph) throws(DiagnosticError) -> Program
+  ) throws(DiagnosticError) -> Program {
+    guard let method = recipe.weights, case .bitsPerWeight(let bits) = method.grid else {
+      return try compile(quantised(model, recipe: recipe, calibration: calibration))
+    }
+    let observed = try observed(
+      model, calibration: calibration, tokens: method.curvatureTokens, holdsOut: false)
+    return try program(observed, recipe: recipe, method: method, within: bits, compile: compile)
+  }
+
+  /// As above, of a watched model: the program of most bits a weight that takes no more than `bits`.
+  func program(
+    _ observed: ObservedModel, recipe: QuantizationRecipe, method: WeightMethod,
+    within bits: Double, compile: (Graph) throws(DiagnosticError) -> Program
+  ) throws(DiagnosticError) -> Program {
+    var method = method
+    var asked = bits
+    var least: Program?
+    for _ in 0..<4 {
+      method.grid = .bitsPerWeight(asked)
+      let program = try compile(quantised(observed, recipe: recipe, method: method).graph)
+      let found = program.manifest.report.bitsPerWeight
+      if found < least?.manifest.report.bitsPerWeight ?? .infinity { least = program }
+      guard found > bits else { return program }
+      asked = max(asked - (found - bits) - 0.001, WeightMethod.streamBits.lowerBound)
+    }
+    guard let least else { throw DiagnosticError("quantize.bits", "nothing was compiled") }
+    throw DiagnosticError(
+      "quantize.bits",
+      String(
+        format: "the streams take %.3f bits a weight at least, not %.3f",
+        least.manifest.report.bitsPerWeight, bits),
+      wayOut: "more bits a weight")
+  }
+
   /// Watches a model, to quantise it by what errors in its weights cost.
   func observed(
-    _ model: ImportedModel, calibration: String?, holdsOut: Bool
+    _ model: ImportedModel, calibration: String?,
+    tokens: Int = WeightMethod.eightBit.curvatureTokens, holdsOut: Bool
   ) throws(DiagnosticError) -> ObservedModel {
     let sequences = try calibrationSequences(
       model, text: calibration, limit: Self.curvatureTokens)
     let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
     return try ObservedModel(
-      model.graph, calibrationTokens: sequences, limit: WeightMethod.eightBit.curvatureTokens,
-      holdsOut: holdsOut, progress: bar.update)
+      model.graph, calibrationTokens: sequences, limit: tokens, holdsOut: holdsOut,
+      progress: bar.update)
   }
 
   /// Quantises a watched model.

@@ -77,24 +77,33 @@ struct WeightSolver {
     progress: Progress
   ) throws(DiagnosticError) -> (weights: [ConstantID: WeightQuantizer.Result], report: WeightReport)
   {
-    var lossStep: Double?
-    switch method.grid {
-    case .levels: break
-    case .lossStep(let step): lossStep = step
-    case .bitsPerWeight(let bits):
-      let step = try search(bitsPerWeight: bits)
-      lossStep = step
-      if sampleStride > 1, layers.contains(where: { $0.outputs != nil }) {
-        lossStep = try search(bitsPerWeight: max(bits - excess(step), 0.5))
-      }
-    }
     var report = WeightReport()
     var weights: [ConstantID: WeightQuantizer.Result] = [:]
     let total = layers.reduce(0) { $0 + $1.rows * $1.columns }
     var done = 0
+    var lossStep: Double?
+    var budget: BitBudget?
+    var expected: [Double] = []
+    switch method.grid {
+    case .levels: break
+    case .lossStep(let step): lossStep = step
+    case .bitsPerWeight(let bits): (budget, expected) = try plan(bitsPerWeight: bits)
+    }
     for first in stride(from: 0, to: layers.count, by: Self.batch) {
       let part = first..<min(first + Self.batch, layers.count)
-      for (layer, (result, line)) in zip(layers[part], try round(part, lossStep: lossStep)) {
+      var found = try round(part, lossStep: budget?.lossStep ?? lossStep)
+      if budget != nil {
+        func bits() -> Int { found.reduce(0) { $0 + $1.line.bits } }
+        let count = found.reduce(0) { $0 + $1.line.count }
+        var tries = 0
+        while part.upperBound == layers.count, tries < 6, budget?.fits(bits: bits()) == false {
+          budget?.retry(bits: bits(), count: count)
+          found = try round(part, lossStep: budget?.lossStep)
+          tries += 1
+        }
+        budget?.spend(bits: bits(), expected: expected[part].reduce(0, +), count: count)
+      }
+      for (layer, (result, line)) in zip(layers[part], found) {
         weights[layer.id] = result
         report.layers.append(line)
         done += line.count
@@ -102,6 +111,25 @@ struct WeightSolver {
       progress(done, total)
     }
     return (weights, report)
+  }
+
+  /// How many bits may be spent, and what each layer is expected to take of them.
+  private func plan(
+    bitsPerWeight bits: Double
+  ) throws(DiagnosticError) -> (budget: BitBudget, expected: [Double]) {
+    var step = try search(bitsPerWeight: bits)
+    var more = 0.0
+    if sampleStride > 1, layers.contains(where: { $0.outputs != nil }) {
+      more = try excess(step)
+      step = try search(bitsPerWeight: max(bits - more, 0.5))
+    }
+    let expected = try sampled(lossStep: step).layers.map {
+      Double($0.bits) + more * Double($0.count)
+    }
+    let count = layers.reduce(0) { $0 + $1.rows * $1.columns }
+    let budget = BitBudget(
+      limit: bits * Double(count), expected: expected.reduce(0, +), count: count, lossStep: step)
+    return (budget: budget, expected: expected)
   }
 
   /// How many layers are rounded side by side.
