@@ -51,7 +51,8 @@ struct ModelPipeline {
   ) throws(DiagnosticError) -> Graph {
     let sequences = try calibrationSequences(
       model, text: calibration,
-      limit: recipe.weights == nil ? Self.calibrationTokens : Self.curvatureTokens)
+      limit: recipe.weights == nil ? Self.calibrationTokens : Self.curvatureTokens,
+      fromAllOver: recipe.weights != nil)
     let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
     let made = try Quantizer.quantize(
@@ -107,7 +108,7 @@ struct ModelPipeline {
     tokens: Int = WeightMethod.eightBit.curvatureTokens, holdsOut: Bool
   ) throws(DiagnosticError) -> ObservedModel {
     let sequences = try calibrationSequences(
-      model, text: calibration, limit: Self.curvatureTokens)
+      model, text: calibration, limit: Self.curvatureTokens, fromAllOver: true)
     let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
     return try ObservedModel(
@@ -149,8 +150,10 @@ struct ModelPipeline {
   }
 
   /// Token sequences to calibrate with: the given text, else our own.
+  ///
+  /// - Parameter fromAllOver: whether parts of the whole text are taken instead of its start.
   func calibrationSequences(
-    _ model: ImportedModel, text: String?, limit: Int
+    _ model: ImportedModel, text: String?, limit: Int, fromAllOver: Bool = false
   ) throws(DiagnosticError) -> [[Int32]] {
     guard let tokenizer = model.tokenizer else {
       // Without a tokenizer any tokens are as good as others; a fixed spread keeps builds repeatable.
@@ -162,9 +165,10 @@ struct ModelPipeline {
       }
     }
     let source = try text.map { path throws(DiagnosticError) in try TextFile.read(path) }
-    return TokenSequences.split(
-      source ?? CalibrationText.plainEnglish, tokenizer: tokenizer,
-      context: model.configuration.context, limit: limit)
+    let (words, context) = (source ?? CalibrationText.plainEnglish, model.configuration.context)
+    return fromAllOver
+      ? TokenSequences.spread(words, tokenizer: tokenizer, context: context, limit: limit)
+      : TokenSequences.split(words, tokenizer: tokenizer, context: context, limit: limit)
   }
 
   /// Compiles a quantised graph for a target.
@@ -219,4 +223,23 @@ enum TokenSequences {
     }
     return sequences
   }
+  /// Sequences as ``split(_:tokenizer:context:limit:)`` cuts them, of ``passage`` tokens at most and
+  /// chosen evenly from the whole text: neighbouring passages are about the same things, and say
+  /// little of what else may be read.
+  static func spread(
+    _ text: String, tokenizer: Tokenizer, context: Int, limit: Int
+  ) -> [[Int32]] {
+    let all = split(
+      text, tokenizer: tokenizer, context: min(context, passage), limit: longestText)
+    let total = all.reduce(0) { $0 + $1.count }
+    guard total > limit else { return all }
+    let wanted = max(1, all.count * limit / total)
+    return (0..<wanted).map { all[$0 * all.count / wanted] }
+  }
+
+  /// Tokens of a passage: windows that are run backwards are not longer.
+  static let passage = 256
+
+  /// More tokens than this are not looked at.
+  static let longestText = 1_000_000
 }

@@ -110,7 +110,7 @@ struct WeightMethodTests {
     let watched = try Watched.shared.get()
     let found = try watched.judge(.stream(bitsPerWeight: bits))
     #expect(found.report.bitsPerWeight <= bits)
-    #expect(found.report.bitsPerWeight > 0.985 * bits)
+    #expect(found.report.bitsPerWeight > 0.99 * bits)
     #expect(found.report.expectedDivergence > 0.5 * found.divergence)
     #expect(found.report.expectedDivergence < 2 * found.divergence)
   }

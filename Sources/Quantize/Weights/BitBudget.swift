@@ -51,9 +51,12 @@ struct BitBudget {
   /// Whether layers that take so many bits fit, when none follow.
   func fits(bits: Int) -> Bool { spent + Double(bits) <= limit }
 
-  /// Chooses a step at which layers that took too many bits take fewer.
+  /// Whether they fit and leave hardly anything.
+  func isFilled(bits: Int) -> Bool { fits(bits: bits) && spent + Double(bits) > 0.998 * limit }
+
+  /// Chooses another step for the last layers, which took too many bits or left too many.
   mutating func retry(bits: Int, count: Int) {
-    let excess = (spent + Double(bits) - limit) / Double(max(count, 1))
-    lossStep *= exp2(max(Self.stepsPerBit * excess, 0.002) * 1.25)
+    let excess = (spent + Double(bits) - 0.999 * limit) / Double(max(count, 1))
+    lossStep *= exp2(min(max(Self.stepsPerBit * excess, -2), 2))
   }
 }

@@ -21,6 +21,8 @@ public struct WeightMethod: Hashable, Sendable {
   public var feedsRows = true
   /// The same as ``shrinkage`` for the rows' gradients.
   public var rowShrinkage: Float = 0.01
+  /// The same as ``shrinkage`` for the layer that makes the logits.
+  public var headShrinkage: Float = 0.01
   /// Whether channels are rounded largest first.
   public var ordersByActivity = true
   /// How much of a channel's cost is moved out of the weights into the operation before: 0 none,

@@ -92,16 +92,14 @@ struct WeightSolver {
     for first in stride(from: 0, to: layers.count, by: Self.batch) {
       let part = first..<min(first + Self.batch, layers.count)
       var found = try round(part, lossStep: budget?.lossStep ?? lossStep)
-      if budget != nil {
+      if var known = budget {
         func bits() -> Int { found.reduce(0) { $0 + $1.line.bits } }
         let count = found.reduce(0) { $0 + $1.line.count }
-        var tries = 0
-        while part.upperBound == layers.count, tries < 6, budget?.fits(bits: bits()) == false {
-          budget?.retry(bits: bits(), count: count)
-          found = try round(part, lossStep: budget?.lossStep)
-          tries += 1
+        if part.upperBound == layers.count {
+          found = try filling(&known, part, with: found)
         }
-        budget?.spend(bits: bits(), expected: expected[part].reduce(0, +), count: count)
+        known.spend(bits: bits(), expected: expected[part].reduce(0, +), count: count)
+        budget = known
       }
       for (layer, (result, line)) in zip(layers[part], found) {
         weights[layer.id] = result
@@ -111,6 +109,26 @@ struct WeightSolver {
       progress(done, total)
     }
     return (weights, report)
+  }
+
+  /// The last layers rounded again until they take what is left, hardly less and no more.
+  private func filling(
+    _ budget: inout BitBudget, _ part: Range<Int>, with first: [Rounded]
+  ) throws(DiagnosticError) -> [Rounded] {
+    func bits(_ found: [Rounded]) -> Int { found.reduce(0) { $0 + $1.line.bits } }
+    let count = first.reduce(0) { $0 + $1.line.count }
+    var best = first
+    var last = first
+    for _ in 0..<6 where !budget.isFilled(bits: bits(best)) {
+      budget.retry(bits: bits(last), count: count)
+      last = try round(part, lossStep: budget.lossStep)
+      // Too many bits give way to fewer; too few only to more that still fit.
+      let isMore = bits(last) > bits(best)
+      if budget.fits(bits: bits(best)) ? isMore && budget.fits(bits: bits(last)) : !isMore {
+        best = last
+      }
+    }
+    return best
   }
 
   /// How many bits may be spent, and what each layer is expected to take of them.
@@ -132,13 +150,16 @@ struct WeightSolver {
     return (budget: budget, expected: expected)
   }
 
+  /// A layer's integers, and what is to be said of them.
+  private typealias Rounded = (result: WeightQuantizer.Result, line: WeightReport.Layer)
+
   /// How many layers are rounded side by side.
   private static let batch = 8
 
   /// Rounds a few layers side by side: rows of a layer may follow from one another.
   private func round(
     _ part: Range<Int>, lossStep: Double?
-  ) throws(DiagnosticError) -> [(result: WeightQuantizer.Result, line: WeightReport.Layer)] {
+  ) throws(DiagnosticError) -> [Rounded] {
     typealias Outcome = Result<(WeightQuantizer.Result, WeightReport.Layer), DiagnosticError>
     var outcomes = [Outcome?](repeating: nil, count: part.count)
     outcomes.withUnsafeMutableBufferPointer { outcomes in
@@ -151,7 +172,7 @@ struct WeightSolver {
         }
       }
     }
-    var found: [(result: WeightQuantizer.Result, line: WeightReport.Layer)] = []
+    var found: [Rounded] = []
     for outcome in outcomes {
       if let made = try outcome?.get() { found.append(made) }
     }
