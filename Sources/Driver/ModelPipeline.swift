@@ -14,9 +14,6 @@ struct ModelPipeline {
   /// Tokens calibration looks at, by default: enough to see every layer's range, seconds to run.
   static let calibrationTokens = 2048
 
-  /// The same for recipes that weigh errors in weights: second moments take more tokens than ranges.
-  static let curvatureTokens = 8192
-
   /// The length of prompts for which the size of batches is chosen.
   static let promptTokens = 64
 
@@ -49,14 +46,20 @@ struct ModelPipeline {
   func quantised(
     _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?
   ) throws(DiagnosticError) -> Graph {
-    let sequences = try calibrationSequences(
-      model, text: calibration,
-      limit: recipe.weights == nil ? Self.calibrationTokens : Self.curvatureTokens,
-      fromAllOver: recipe.weights != nil)
+    var (sequences, others): ([[Int32]], [[Int32]])
+    if let method = recipe.weights {
+      (sequences, others) = try passages(
+        model, text: calibration, limit: method.curvatureTokens)
+    } else {
+      sequences = try calibrationSequences(
+        model, text: calibration, limit: Self.calibrationTokens)
+      others = []
+    }
     let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
     let made = try Quantizer.quantize(
-      model.graph, recipe: recipe, calibrationTokens: sequences, progress: bar.update)
+      model.graph, recipe: recipe, calibrationTokens: sequences, tuningTokens: others,
+      progress: bar.update)
     try Self.verify(made.graph, after: "quantising \(model.name) to \(recipe.name)")
     return made.graph
   }
@@ -107,13 +110,12 @@ struct ModelPipeline {
     _ model: ImportedModel, calibration: String?,
     tokens: Int = WeightMethod.eightBit.curvatureTokens, holdsOut: Bool
   ) throws(DiagnosticError) -> ObservedModel {
-    let sequences = try calibrationSequences(
-      model, text: calibration, limit: Self.curvatureTokens, fromAllOver: true)
+    let (sequences, others) = try passages(model, text: calibration, limit: tokens)
     let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
     return try ObservedModel(
-      model.graph, calibrationTokens: sequences, limit: tokens, holdsOut: holdsOut,
-      progress: bar.update)
+      model.graph, calibrationTokens: sequences, tuningTokens: others, limit: tokens,
+      holdsOut: holdsOut, progress: bar.update)
   }
 
   /// Quantises a watched model.
@@ -150,10 +152,8 @@ struct ModelPipeline {
   }
 
   /// Token sequences to calibrate with: the given text, else our own.
-  ///
-  /// - Parameter fromAllOver: whether parts of the whole text are taken instead of its start.
   func calibrationSequences(
-    _ model: ImportedModel, text: String?, limit: Int, fromAllOver: Bool = false
+    _ model: ImportedModel, text: String?, limit: Int
   ) throws(DiagnosticError) -> [[Int32]] {
     guard let tokenizer = model.tokenizer else {
       // Without a tokenizer any tokens are as good as others; a fixed spread keeps builds repeatable.
@@ -164,11 +164,26 @@ struct ModelPipeline {
         }
       }
     }
-    let source = try text.map { path throws(DiagnosticError) in try TextFile.read(path) }
-    let (words, context) = (source ?? CalibrationText.plainEnglish, model.configuration.context)
-    return fromAllOver
-      ? TokenSequences.spread(words, tokenizer: tokenizer, context: context, limit: limit)
-      : TokenSequences.split(words, tokenizer: tokenizer, context: context, limit: limit)
+    return TokenSequences.split(
+      try words(text), tokenizer: tokenizer, context: model.configuration.context, limit: limit)
+  }
+
+  /// Passages to see errors on, from all over the text, and others to tune on.
+  private func passages(
+    _ model: ImportedModel, text: String?, limit: Int
+  ) throws(DiagnosticError) -> (chosen: [[Int32]], others: [[Int32]]) {
+    guard let tokenizer = model.tokenizer else {
+      return (try calibrationSequences(model, text: text, limit: limit), [])
+    }
+    return TokenSequences.spread(
+      try words(text), tokenizer: tokenizer, context: model.configuration.context,
+      limit: limit)
+  }
+
+  /// The calibration text: the user's file, else our own.
+  private func words(_ path: String?) throws(DiagnosticError) -> String {
+    guard let path else { return CalibrationText.plainEnglish }
+    return try TextFile.read(path)
   }
 
   /// Compiles a quantised graph for a target.
@@ -225,16 +240,20 @@ enum TokenSequences {
   }
   /// Sequences as ``split(_:tokenizer:context:limit:)`` cuts them, of ``passage`` tokens at most and
   /// chosen evenly from the whole text: neighbouring passages are about the same things, and say
-  /// little of what else may be read.
+  /// little of what else may be read. As many of the rest come with them.
   static func spread(
     _ text: String, tokenizer: Tokenizer, context: Int, limit: Int
-  ) -> [[Int32]] {
+  ) -> (chosen: [[Int32]], others: [[Int32]]) {
     let all = split(
       text, tokenizer: tokenizer, context: min(context, passage), limit: longestText)
     let total = all.reduce(0) { $0 + $1.count }
-    guard total > limit else { return all }
+    guard total > limit else { return (all, []) }
     let wanted = max(1, all.count * limit / total)
-    return (0..<wanted).map { all[$0 * all.count / wanted] }
+    let places = (0..<wanted).map { $0 * all.count / wanted }
+    let chosen = Set(places)
+    let rest = all.indices.filter { !chosen.contains($0) }
+    let more = min(wanted, rest.count)
+    return (places.map { all[$0] }, (0..<more).map { all[rest[$0 * rest.count / more]] })
   }
 
   /// Tokens of a passage: windows that are run backwards are not longer.

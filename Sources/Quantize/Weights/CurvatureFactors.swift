@@ -18,17 +18,14 @@ struct CurvatureFactors: Sendable {
   init(
     _ graph: Graph, _ curvature: Curvature, migration: Migration, method: WeightMethod
   ) throws(DiagnosticError) {
-    var tasks: [(site: Site, size: Int, isOutput: Bool, turns: [SIMD2<Float>]?, least: Float)] = []
+    var tasks: [(site: Site, size: Int, isOutput: Bool, turns: [SIMD2<Float>]?)] = []
     var seen = Set<Site>()
     for layer in try LinearLayer.all(in: graph) {
       if seen.insert(layer.reads).inserted {
-        let least =
-          curvature.outputs[layer.site] == nil ? method.headShrinkage : method.shrinkage
-        tasks.append((layer.reads, layer.columns, false, nil, least))
+        tasks.append((layer.reads, layer.columns, false, nil))
       }
       if method.feedsRows, curvature.outputs[layer.site] != nil {
-        tasks.append(
-          (layer.site, layer.rows, true, migration.rotations[layer.id], method.rowShrinkage))
+        tasks.append((layer.site, layer.rows, true, migration.rotations[layer.id]))
       }
     }
     var made = [FeedbackFactor?](repeating: nil, count: tasks.count)
@@ -36,7 +33,7 @@ struct CurvatureFactors: Sendable {
       nonisolated(unsafe) let made = made
       Parallel.ranges(tasks.count, grain: 1) { range in
         for index in range {
-          let (site, size, isOutput, turns, least) = tasks[index]
+          let (site, size, isOutput, turns) = tasks[index]
           let source = isOutput ? curvature.outputs[site] : curvature.grams[site]
           guard var gram = source else { continue }
           if let turns { Self.turn(&gram, size: size, turns) }
@@ -44,7 +41,7 @@ struct CurvatureFactors: Sendable {
             gram, size: size,
             shrinkage: FeedbackFactor.shrinkage(
               size: size, tokens: Int(curvature.effectiveTokens[site] ?? Double(curvature.tokens)),
-              least: least),
+              least: isOutput ? method.rowShrinkage : method.shrinkage),
             ordersByActivity: method.ordersByActivity)
         }
       }

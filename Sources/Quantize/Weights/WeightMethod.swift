@@ -21,8 +21,6 @@ public struct WeightMethod: Hashable, Sendable {
   public var feedsRows = true
   /// The same as ``shrinkage`` for the rows' gradients.
   public var rowShrinkage: Float = 0.01
-  /// The same as ``shrinkage`` for the layer that makes the logits.
-  public var headShrinkage: Float = 0.01
   /// Whether channels are rounded largest first.
   public var ordersByActivity = true
   /// How much of a channel's cost is moved out of the weights into the operation before: 0 none,
@@ -33,6 +31,8 @@ public struct WeightMethod: Hashable, Sendable {
   /// How strongly choices weigh bits; 0 rounds to the nearest, 1 is the rate of exchange at which
   /// a finer step would buy the same.
   public var rateWeight: Float = 0
+  /// Steps of ``ScaleTuner`` after rounding.
+  public var tuningSteps = 0
   /// The most tokens run backwards to see what errors cost.
   public var curvatureTokens = 8192
 

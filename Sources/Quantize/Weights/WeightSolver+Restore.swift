@@ -6,12 +6,8 @@ import TensorCore
 extension WeightSolver {
   /// The float graph with rounded weights in place of its own, in the original coordinates: what the
   /// rounding of weights costs by itself.
-  ///
-  /// - Parameter gammas: factors of norms' gammas.
-  func restored(
-    _ weights: [ConstantID: WeightQuantizer.Result], gammas: [ConstantID: [Float]] = [:]
-  ) -> Graph {
-    var result = graph.scaling(gammas)
+  func restored(_ weights: [ConstantID: WeightQuantizer.Result]) -> Graph {
+    var result = graph
     for (id, rounded) in weights {
       let shape = graph[id].type.shape
       let (rows, columns) = (shape[0], shape[1])
@@ -48,23 +44,6 @@ extension WeightSolver {
           result.functions[f].operations[o].operands[1] = .constant(new)
         }
       }
-    }
-    return result
-  }
-}
-
-extension Graph {
-  /// The graph with some vectors of constants multiplied by factors.
-  func scaling(_ factors: [ConstantID: [Float]]) -> Graph {
-    var result = self
-    for (id, factors) in factors {
-      let type = TensorType(self[id].type.shape, .float32)
-      guard var values = self[id].data?.floats(count: type.shape.count),
-        values.count == factors.count
-      else { continue }
-      for i in values.indices { values[i] *= factors[i] }
-      result.constants[id.index] = Constant(
-        name: self[id].name, type: type, data: ConstantData(floats: values))
     }
     return result
   }
