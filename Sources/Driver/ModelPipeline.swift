@@ -14,9 +14,6 @@ struct ModelPipeline {
   /// Tokens calibration looks at, by default: enough to see every layer's range, seconds to run.
   static let calibrationTokens = 2048
 
-  /// The same for recipes that weigh errors in weights: second moments take more tokens than ranges.
-  static let curvatureTokens = 8192
-
   /// The length of prompts for which the size of batches is chosen.
   static let promptTokens = 64
 
@@ -49,27 +46,75 @@ struct ModelPipeline {
   func quantised(
     _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?
   ) throws(DiagnosticError) -> Graph {
-    let sequences = try calibrationSequences(
-      model, text: calibration,
-      limit: recipe.weights == nil ? Self.calibrationTokens : Self.curvatureTokens)
+    var (sequences, others): ([[Int32]], [[Int32]])
+    if let method = recipe.weights {
+      (sequences, others) = try passages(
+        model, text: calibration, limit: method.curvatureTokens)
+    } else {
+      sequences = try calibrationSequences(
+        model, text: calibration, limit: Self.calibrationTokens)
+      others = []
+    }
     let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
     let made = try Quantizer.quantize(
-      model.graph, recipe: recipe, calibrationTokens: sequences, progress: bar.update)
+      model.graph, recipe: recipe, calibrationTokens: sequences, tuningTokens: others,
+      progress: bar.update)
     try Self.verify(made.graph, after: "quantising \(model.name) to \(recipe.name)")
     return made.graph
   }
 
+  /// Quantises a model and compiles it. Where the recipe names bits a weight, streams take no more than
+  /// those: what padding and headers of the target's slices add is taken from the weights.
+  ///
+  /// - Parameter compile: from an integer graph to a program.
+  func program(
+    _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?,
+    compile: (Graph) throws(DiagnosticError) -> Program
+  ) throws(DiagnosticError) -> Program {
+    guard let method = recipe.weights, case .bitsPerWeight(let bits) = method.grid else {
+      return try compile(quantised(model, recipe: recipe, calibration: calibration))
+    }
+    let observed = try observed(
+      model, calibration: calibration, tokens: method.curvatureTokens, holdsOut: false)
+    return try program(observed, recipe: recipe, method: method, within: bits, compile: compile)
+  }
+
+  /// As above, of a watched model: the program of most bits a weight that takes no more than `bits`.
+  func program(
+    _ observed: ObservedModel, recipe: QuantizationRecipe, method: WeightMethod,
+    within bits: Double, compile: (Graph) throws(DiagnosticError) -> Program
+  ) throws(DiagnosticError) -> Program {
+    var method = method
+    var asked = bits
+    var least: Program?
+    for _ in 0..<4 {
+      method.grid = .bitsPerWeight(asked)
+      let program = try compile(quantised(observed, recipe: recipe, method: method).graph)
+      let found = program.manifest.report.bitsPerWeight
+      if found < least?.manifest.report.bitsPerWeight ?? .infinity { least = program }
+      guard found > bits else { return program }
+      asked = max(asked - (found - bits) - 0.001, WeightMethod.streamBits.lowerBound)
+    }
+    guard let least else { throw DiagnosticError("quantize.bits", "nothing was compiled") }
+    throw DiagnosticError(
+      "quantize.bits",
+      String(
+        format: "the streams take %.3f bits a weight at least, not %.3f",
+        least.manifest.report.bitsPerWeight, bits),
+      wayOut: "more bits a weight")
+  }
+
   /// Watches a model, to quantise it by what errors in its weights cost.
   func observed(
-    _ model: ImportedModel, calibration: String?, holdsOut: Bool
+    _ model: ImportedModel, calibration: String?,
+    tokens: Int = WeightMethod.eightBit.curvatureTokens, holdsOut: Bool
   ) throws(DiagnosticError) -> ObservedModel {
-    let sequences = try calibrationSequences(
-      model, text: calibration, limit: Self.curvatureTokens)
+    let (sequences, others) = try passages(model, text: calibration, limit: tokens)
     let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
     return try ObservedModel(
-      model.graph, calibrationTokens: sequences, limit: WeightMethod.eightBit.curvatureTokens,
+      model.graph, calibrationTokens: sequences, tuningTokens: others, limit: tokens,
       holdsOut: holdsOut, progress: bar.update)
   }
 
@@ -119,10 +164,26 @@ struct ModelPipeline {
         }
       }
     }
-    let source = try text.map { path throws(DiagnosticError) in try TextFile.read(path) }
     return TokenSequences.split(
-      source ?? CalibrationText.plainEnglish, tokenizer: tokenizer,
-      context: model.configuration.context, limit: limit)
+      try words(text), tokenizer: tokenizer, context: model.configuration.context, limit: limit)
+  }
+
+  /// Passages to see errors on, from all over the text, and others to tune on.
+  private func passages(
+    _ model: ImportedModel, text: String?, limit: Int
+  ) throws(DiagnosticError) -> (chosen: [[Int32]], others: [[Int32]]) {
+    guard let tokenizer = model.tokenizer else {
+      return (try calibrationSequences(model, text: text, limit: limit), [])
+    }
+    return TokenSequences.spread(
+      try words(text), tokenizer: tokenizer, context: model.configuration.context,
+      limit: limit)
+  }
+
+  /// The calibration text: the user's file, else our own.
+  private func words(_ path: String?) throws(DiagnosticError) -> String {
+    guard let path else { return CalibrationText.plainEnglish }
+    return try TextFile.read(path)
   }
 
   /// Compiles a quantised graph for a target.
@@ -177,4 +238,27 @@ enum TokenSequences {
     }
     return sequences
   }
+  /// Sequences as ``split(_:tokenizer:context:limit:)`` cuts them, of ``passage`` tokens at most and
+  /// chosen evenly from the whole text: neighbouring passages are about the same things, and say
+  /// little of what else may be read. As many of the rest come with them.
+  static func spread(
+    _ text: String, tokenizer: Tokenizer, context: Int, limit: Int
+  ) -> (chosen: [[Int32]], others: [[Int32]]) {
+    let all = split(
+      text, tokenizer: tokenizer, context: min(context, passage), limit: longestText)
+    let total = all.reduce(0) { $0 + $1.count }
+    guard total > limit else { return (all, []) }
+    let wanted = max(1, all.count * limit / total)
+    let places = (0..<wanted).map { $0 * all.count / wanted }
+    let chosen = Set(places)
+    let rest = all.indices.filter { !chosen.contains($0) }
+    let more = min(wanted, rest.count)
+    return (places.map { all[$0] }, (0..<more).map { all[rest[$0 * rest.count / more]] })
+  }
+
+  /// Tokens of a passage: windows that are run backwards are not longer.
+  static let passage = 256
+
+  /// More tokens than this are not looked at.
+  static let longestText = 1_000_000
 }

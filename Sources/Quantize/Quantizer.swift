@@ -20,16 +20,19 @@ public enum Quantizer {
 
   /// As ``quantize(_:recipe:calibrationTokens:)``, saying how far it is.
   ///
-  /// - Parameter progress: called with what is done, and how much of how much.
+  /// - Parameters:
+  ///   - tuningTokens: other sequences to tune scales on, where the recipe does.
+  ///   - progress: called with what is done, and how much of how much.
   /// - Returns: the integer graph, and what rounding made of the weights where the recipe has a
   ///   method for them.
   public static func quantize(
     _ graph: Graph, recipe: QuantizationRecipe, calibrationTokens sequences: [[Int32]],
-    progress: (_ stage: String, _ done: Int, _ of: Int) -> Void
+    tuningTokens: [[Int32]] = [], progress: (_ stage: String, _ done: Int, _ of: Int) -> Void
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport?) {
     if let method = recipe.weights {
       let observed = try ObservedModel(
-        graph, calibrationTokens: sequences, limit: method.curvatureTokens, progress: progress)
+        graph, calibrationTokens: sequences, tuningTokens: tuningTokens,
+        limit: method.curvatureTokens, progress: progress)
       let made = try quantize(observed, recipe: recipe, method: method, progress: progress)
       return (made.graph, made.report)
     }

@@ -134,8 +134,9 @@ struct CompileCommand: ParsableCommand {
       goal.isSet
       ? try goal.program(
         imported, recipe: recipe, calibration: calibration, pipeline: pipeline, compile: compiled)
-      : try compiled(
-        pipeline.quantised(imported, recipe: recipe, calibration: calibration), recipe)
+      : try pipeline.program(imported, recipe: recipe, calibration: calibration) {
+        graph throws(DiagnosticError) in try compiled(graph, recipe)
+      }
     try PackageEmitter(program: program, runtimeSources: runtime).write(to: writer)
     let seconds = Date().timeIntervalSince(start)
 

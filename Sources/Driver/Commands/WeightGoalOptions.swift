@@ -83,16 +83,25 @@ struct WeightGoalOptions: ParsableArguments {
   ) throws(DiagnosticError) -> Program {
     let observed = try pipeline.observed(model, calibration: calibration, holdsOut: maxKld != nil)
     let suffix = recipe.activations == .int8 ? "a8" : "a16"
-    func rounded(_ bits: Double) throws(DiagnosticError) -> Program {
+    // Searches by size or rate look at what came out, so only a goal of bits is a bound on them.
+    func rounded(_ bits: Double, within: Bool) throws(DiagnosticError) -> Program {
       let name = "b" + String(format: "%.2f", bits) + suffix
       guard let recipe = QuantizationRecipe(name: name), let method = recipe.weights else {
         throw DiagnosticError("quantize.recipe", "there is no recipe '\(name)'")
       }
-      let made = try pipeline.quantised(observed, recipe: recipe, method: method)
-      return try compile(made.graph, recipe)
+      guard within else {
+        return try compile(
+          pipeline.quantised(observed, recipe: recipe, method: method).graph, recipe)
+      }
+      return try pipeline.program(observed, recipe: recipe, method: method, within: bits) {
+        graph throws(DiagnosticError) in try compile(graph, recipe)
+      }
+    }
+    func rounded(_ bits: Double) throws(DiagnosticError) -> Program {
+      try rounded(bits, within: false)
     }
     if !pipeline.quiet { try Self.show(pipeline.choices(observed, recipe: recipe)) }
-    if let bitsPerWeight { return try rounded(bitsPerWeight) }
+    if let bitsPerWeight { return try rounded(bitsPerWeight, within: true) }
     if let maxKld {
       let made = try pipeline.quantised(observed, recipe: recipe, divergence: maxKld)
       if !pipeline.quiet {

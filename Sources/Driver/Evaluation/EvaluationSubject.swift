@@ -101,15 +101,18 @@ struct EvaluationSubject: Sendable {
     guard let recipe = QuantizationRecipe(name: plan.quant) else {
       throw DiagnosticError("quantize.recipe", "there is no recipe '\(plan.quant)'")
     }
-    let graph = try pipeline.quantised(imported, recipe: recipe, calibration: plan.calibration)
-    contentChecksum ^= Self.checksum(graph)
     if plan.stage == .integer {
+      let graph = try pipeline.quantised(imported, recipe: recipe, calibration: plan.calibration)
+      contentChecksum ^= Self.checksum(graph)
       let integer = try IntegerLogitModel(graph)
       make = { () throws(DiagnosticError) in integer }
       return
     }
-    let program = try pipeline.compiled(
-      graph, of: imported, recipe: recipe, target: try TargetLibrary.find(plan.target))
+    let target = try TargetLibrary.find(plan.target)
+    let program = try pipeline.program(imported, recipe: recipe, calibration: plan.calibration) {
+      graph throws(DiagnosticError) in
+      try pipeline.compiled(graph, of: imported, recipe: recipe, target: target)
+    }
     make = { () throws(DiagnosticError) in try CompiledLogitModel(program) }
     self.program = program
     contentChecksum = Self.checksum(imported.graph) ^ Self.checksum(program)

@@ -33,8 +33,7 @@ public struct QuantizationStudy: Sendable {
   ) throws(DiagnosticError) {
     let made = try Quantizer.migrated(
       observed.graph, recipe: recipe, calibration: observed.calibration,
-      curvature: observed.curvature, method: method
-    ) { progress("rounding weights", $0, $1) }
+      curvature: observed.curvature, method: method, text: observed.text, progress: progress)
     integer = made.graph
     float = try made.migration.applied(to: observed.graph)
     function = try Self.scored(observed.graph)

@@ -7,44 +7,21 @@ import TensorCore
 /// Collects a ``Curvature`` by running token sequences through the float model, forwards and
 /// backwards.
 struct CurvatureCollector {
-  private let graph: Graph
-  private let function: Function
+  private let watched: WatchedFunction
   private let interpreter: FloatInterpreter
   private let sites: [Site]
-  private let rows: Int
-  private let context: Int
 
   /// The longest sequence run backwards: activations of all layers are kept for it.
-  private static let backwardTokens = 256
+  static let backwardTokens = 256
 
   /// Called with how much is done, of how much.
   typealias Progress = (_ done: Int, _ of: Int) -> Void
 
   /// Prepares to watch `graph`.
   init(_ graph: Graph) throws(DiagnosticError) {
-    guard var function = graph.function("score") ?? graph.function("decode"),
-      let ids = function.inputs.first
-    else {
-      throw DiagnosticError("quantize.function", "the graph has neither 'score' nor 'decode'")
-    }
-    context = graph.states.map { $0.type.shape[1] }.min() ?? Int.max
-    let old = function[ids].type.shape.count
-    let new = min(Self.backwardTokens, context)
-    // A function of n tokens is one of any number of tokens with another first axis.
-    for index in function.values.indices {
-      let dimensions = function.values[index].type.shape.dimensions
-      if dimensions.first == old, index == ids.index || dimensions.count == 2 {
-        function.values[index].type.shape = Shape([new] + dimensions.dropFirst())
-      }
-    }
-    function.name = "watched"
-    var watched = graph
-    watched.functions = [function]
-    self.graph = watched
-    self.function = function
-    interpreter = try FloatInterpreter(watched)
-    sites = Site.sites(of: function)
-    rows = new
+    watched = try WatchedFunction(graph, rows: Self.backwardTokens)
+    interpreter = try FloatInterpreter(watched.graph(graph))
+    sites = Site.sites(of: watched.function)
   }
 
   /// Runs the sequences.
@@ -56,7 +33,8 @@ struct CurvatureCollector {
   func collect(
     _ sequences: [[Int32]], limit: Int, seed: UInt64 = 1, progress: Progress = { _, _ in }
   ) throws(DiagnosticError) -> Curvature {
-    let windows = self.windows(sequences, limit: limit)
+    let function = watched.function
+    let windows = watched.windows(sequences, limit: limit)
     let total = windows.reduce(0) { $0 + $1.count }
     let sums = CurvatureSums(function)
     var random = SplitMix64(seed: seed)
@@ -64,7 +42,9 @@ struct CurvatureCollector {
     for window in windows {
       try interpreter.backpropagate(
         function.name, ids: window,
-        seed: { Self.fisherSeed(&$0, vocabulary: vocabulary, &random) },
+        seed: {
+          Self.fisherSeed(&$0, vocabulary: vocabulary, &random, spread: &sums.logitSquares)
+        },
         observer: { index, _, numbers, gradient, n in
           sums.add(index, numbers, gradient, rows: n)
         })
@@ -74,24 +54,14 @@ struct CurvatureCollector {
     return try sums.curvature(sites)
   }
 
-  /// Windows of tokens to run backwards, spread over the sequences.
-  private func windows(_ sequences: [[Int32]], limit: Int) -> [[Int32]] {
-    var all: [[Int32]] = []
-    for sequence in sequences {
-      for start in stride(from: 0, to: sequence.count, by: rows) {
-        let window = Array(sequence[start..<min(start + rows, sequence.count)])
-        if window.count >= min(8, sequence.count) { all.append(window) }
-      }
-    }
-    let wanted = max(1, limit / max(rows, 1))
-    guard all.count > wanted else { return all }
-    return (0..<wanted).map { all[$0 * all.count / wanted] }
-  }
-
   /// Logits to the gradient of the loss of labels drawn from them: `p − 1` at the label, else `p`.
+  ///
+  /// - Parameter spread: gets the expected square of each logit's gradient added, `p (1 − p)`: what
+  ///   many draws would give, which matters for the many labels that are hardly ever drawn.
   private static func fisherSeed(
-    _ logits: inout [Float], vocabulary: Int, _ random: inout SplitMix64
+    _ logits: inout [Float], vocabulary: Int, _ random: inout SplitMix64, spread: inout [Double]
   ) {
+    if spread.isEmpty { spread = [Double](repeating: 0, count: vocabulary) }
     logits.withUnsafeMutableBufferPointer { logits in
       for start in stride(from: 0, to: logits.count, by: vocabulary) {
         let row = UnsafeMutableBufferPointer(rebasing: logits[start..<start + vocabulary])
@@ -105,6 +75,7 @@ struct CurvatureCollector {
         var label = vocabulary - 1
         for i in row.indices {
           row[i] /= sum
+          spread[i] += Double(row[i] * (1 - row[i]))
           if left >= 0 {
             left -= row[i]
             if left < 0 { label = i }

@@ -5,6 +5,8 @@ import Support
 final class CurvatureSums {
   /// Tokens seen.
   var tokens = 0
+  /// The expected squares of the gradients at the function's result, summed over tokens.
+  var logitSquares: [Double] = []
 
   private let function: Function
   /// Of every linear layer, the operation that makes what it reads.
@@ -119,7 +121,9 @@ final class CurvatureSums {
       result.outputs[sites[index]] = mean
       result.effectiveTokens[sites[index]] = lengths.sum * lengths.sum / lengths.squares
     }
-    for (index, sums) in squares where tokens > 0 {
+    for (index, drawn) in squares where tokens > 0 {
+      let isLast = function.operations[index].results.contains { function.results.contains($0) }
+      let sums = isLast && logitSquares.count == drawn.count ? logitSquares : drawn
       result.sensitivities[sites[index]] = Self.shrunk(sums.map { Float($0 / Double(tokens)) })
     }
     return result

@@ -26,7 +26,7 @@ struct FeedbackFactor: Sendable {
 
   /// The shrinkage that suits `size` channels seen on `tokens` tokens, not below `least`.
   static func shrinkage(size: Int, tokens: Int, least: Float) -> Float {
-    min(max(least, 0.5 * Float(size) / Float(max(tokens, 1))), 0.5)
+    max(least, min(0.5 * Float(size) / Float(max(tokens, 1)), 0.5))
   }
 
   /// The factor of a gram matrix.

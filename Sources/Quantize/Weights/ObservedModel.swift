@@ -11,6 +11,8 @@ public struct ObservedModel: Sendable {
   public let curvature: Curvature
   /// Tokens that were only looked at for ranges, to judge results by.
   public let heldOut: [[Int32]]
+  /// Tokens to tune scales on: others than those behind ``curvature`` where there were enough.
+  public let text: [[Int32]]
 
   /// Called with what is done, and how much of how much.
   public typealias Progress = (_ stage: String, _ done: Int, _ of: Int) -> Void
@@ -18,10 +20,12 @@ public struct ObservedModel: Sendable {
   /// Runs token sequences, and text that a small model writes itself, through a float graph.
   ///
   /// - Parameters:
+  ///   - tuningTokens: other sequences, which ranges and costs do not need.
   ///   - limit: the most tokens run backwards.
   ///   - holdsOut: whether an eighth of the tokens, 1024 at most, is kept for ``heldOut``.
   public init(
-    _ graph: Graph, calibrationTokens sequences: [[Int32]], limit: Int, holdsOut: Bool = false,
+    _ graph: Graph, calibrationTokens sequences: [[Int32]], tuningTokens: [[Int32]] = [],
+    limit: Int, holdsOut: Bool = false,
     progress: Progress
   ) throws(DiagnosticError) {
     self.graph = graph
@@ -36,6 +40,7 @@ public struct ObservedModel: Sendable {
     calibration = try calibrator.observe(seen + Calibrator.coldStarts(of: sequences))
     let (watched, kept) = holdsOut ? Self.split(seen) : (seen, [])
     heldOut = kept
+    text = tuningTokens.isEmpty ? watched : tuningTokens
     curvature = try CurvatureCollector(graph).collect(watched, limit: limit) {
       progress("watching errors", $0, $1)
     }

@@ -17,42 +17,55 @@ extension Quantizer {
   ///
   /// - Parameters:
   ///   - curvature: what errors in weights cost, of the same graph.
-  ///   - progress: called with how many weights are done, of how many.
+  ///   - text: tokens to tune scales on, where the method does.
+  ///   - progress: called with what is done, and how much of how much.
   public static func quantize(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
-    method: WeightMethod, progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
+    method: WeightMethod, text: [[Int32]] = [],
+    progress: ObservedModel.Progress = { _, _, _ in }
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
     let made = try migrated(
       graph, recipe: recipe, calibration: calibration, curvature: curvature, method: method,
-      progress: progress)
+      text: text, progress: progress)
     return (made.graph, made.report)
   }
 
   /// As above, with the rescalings that were chosen.
   static func migrated(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
-    method: WeightMethod, progress: (_ done: Int, _ of: Int) -> Void
+    method: WeightMethod, text: [[Int32]] = [], progress: ObservedModel.Progress
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport, migration: Migration) {
     let solver = try settled(
       method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
     let scales = try ScalePlan(
       graph, recipe: recipe, calibration: calibration, migration: solver.migration)
-    let (weights, report) = try solver.solve(progress: progress)
+    let (weights, report) = try solver.solve { progress("rounding weights", $0, $1) }
     var builder = IntegerGraphBuilder(
       graph, recipe: recipe, calibration: calibration, migration: solver.migration,
-      scales: scales, rounded: weights)
+      scales: scales, rounded: try tuned(weights, solver, method, text, progress))
     return (try builder.build(), report, solver.migration)
   }
 
   /// The float model with rounded weights in place of its own: what rounding costs by itself.
   public static func roundedFloat(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
-    method: WeightMethod
+    method: WeightMethod, text: [[Int32]] = []
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
     let solver = try settled(
       method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
     let (weights, report) = try solver.solve { _, _ in }
-    return (solver.restored(weights), report)
+    let tuned = try tuned(weights, solver, method, text) { _, _, _ in }
+    return (solver.restored(tuned), report)
+  }
+
+  /// Rounded weights with tuned steps, where the method asks for it and there is text.
+  private static func tuned(
+    _ weights: [ConstantID: WeightQuantizer.Result], _ solver: WeightSolver,
+    _ method: WeightMethod, _ text: [[Int32]], _ progress: ObservedModel.Progress
+  ) throws(DiagnosticError) -> [ConstantID: WeightQuantizer.Result] {
+    guard method.tuningSteps > 0, !text.isEmpty else { return weights }
+    var tuner = try ScaleTuner(solver, weights)
+    return try tuner.tune(text, steps: method.tuningSteps) { progress("tuning scales", $0, $1) }
   }
 
   /// A solver for a method.

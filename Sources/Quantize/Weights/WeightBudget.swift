@@ -20,8 +20,7 @@ extension Quantizer {
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
     try quantize(
       observed.graph, recipe: recipe, calibration: observed.calibration,
-      curvature: observed.curvature, method: method
-    ) { progress("rounding weights", $0, $1) }
+      curvature: observed.curvature, method: method, text: observed.text, progress: progress)
   }
 
   /// The choices from about two bits a weight to eight, each from a part of the rows, and the

@@ -31,6 +31,8 @@ public struct WeightMethod: Hashable, Sendable {
   /// How strongly choices weigh bits; 0 rounds to the nearest, 1 is the rate of exchange at which
   /// a finer step would buy the same.
   public var rateWeight: Float = 0
+  /// Steps of ``ScaleTuner`` after rounding.
+  public var tuningSteps = 0
   /// The most tokens run backwards to see what errors cost.
   public var curvatureTokens = 8192
 

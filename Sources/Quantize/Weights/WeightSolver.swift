@@ -77,24 +77,31 @@ struct WeightSolver {
     progress: Progress
   ) throws(DiagnosticError) -> (weights: [ConstantID: WeightQuantizer.Result], report: WeightReport)
   {
-    var lossStep: Double?
-    switch method.grid {
-    case .levels: break
-    case .lossStep(let step): lossStep = step
-    case .bitsPerWeight(let bits):
-      let step = try search(bitsPerWeight: bits)
-      lossStep = step
-      if sampleStride > 1, layers.contains(where: { $0.outputs != nil }) {
-        lossStep = try search(bitsPerWeight: max(bits - excess(step), 0.5))
-      }
-    }
     var report = WeightReport()
     var weights: [ConstantID: WeightQuantizer.Result] = [:]
     let total = layers.reduce(0) { $0 + $1.rows * $1.columns }
     var done = 0
+    var lossStep: Double?
+    var budget: BitBudget?
+    var expected: [Double] = []
+    switch method.grid {
+    case .levels: break
+    case .lossStep(let step): lossStep = step
+    case .bitsPerWeight(let bits): (budget, expected) = try plan(bitsPerWeight: bits)
+    }
     for first in stride(from: 0, to: layers.count, by: Self.batch) {
       let part = first..<min(first + Self.batch, layers.count)
-      for (layer, (result, line)) in zip(layers[part], try round(part, lossStep: lossStep)) {
+      var found = try round(part, lossStep: budget?.lossStep ?? lossStep)
+      if var known = budget {
+        func bits() -> Int { found.reduce(0) { $0 + $1.line.bits } }
+        let count = found.reduce(0) { $0 + $1.line.count }
+        if part.upperBound == layers.count {
+          found = try filling(&known, part, with: found)
+        }
+        known.spend(bits: bits(), expected: expected[part].reduce(0, +), count: count)
+        budget = known
+      }
+      for (layer, (result, line)) in zip(layers[part], found) {
         weights[layer.id] = result
         report.layers.append(line)
         done += line.count
@@ -104,13 +111,55 @@ struct WeightSolver {
     return (weights, report)
   }
 
+  /// The last layers rounded again until they take what is left, hardly less and no more.
+  private func filling(
+    _ budget: inout BitBudget, _ part: Range<Int>, with first: [Rounded]
+  ) throws(DiagnosticError) -> [Rounded] {
+    func bits(_ found: [Rounded]) -> Int { found.reduce(0) { $0 + $1.line.bits } }
+    let count = first.reduce(0) { $0 + $1.line.count }
+    var best = first
+    var last = first
+    for _ in 0..<6 where !budget.isFilled(bits: bits(best)) {
+      budget.retry(bits: bits(last), count: count)
+      last = try round(part, lossStep: budget.lossStep)
+      // Too many bits give way to fewer; too few only to more that still fit.
+      let isMore = bits(last) > bits(best)
+      if budget.fits(bits: bits(best)) ? isMore && budget.fits(bits: bits(last)) : !isMore {
+        best = last
+      }
+    }
+    return best
+  }
+
+  /// How many bits may be spent, and what each layer is expected to take of them.
+  private func plan(
+    bitsPerWeight bits: Double
+  ) throws(DiagnosticError) -> (budget: BitBudget, expected: [Double]) {
+    var step = try search(bitsPerWeight: bits)
+    var more = 0.0
+    if sampleStride > 1, layers.contains(where: { $0.outputs != nil }) {
+      more = try excess(step)
+      step = try search(bitsPerWeight: max(bits - more, 0.5))
+    }
+    let expected = try sampled(lossStep: step).layers.map {
+      Double($0.bits) + more * Double($0.count)
+    }
+    let count = layers.reduce(0) { $0 + $1.rows * $1.columns }
+    let budget = BitBudget(
+      limit: bits * Double(count), expected: expected.reduce(0, +), count: count, lossStep: step)
+    return (budget: budget, expected: expected)
+  }
+
+  /// A layer's integers, and what is to be said of them.
+  private typealias Rounded = (result: WeightQuantizer.Result, line: WeightReport.Layer)
+
   /// How many layers are rounded side by side.
   private static let batch = 8
 
   /// Rounds a few layers side by side: rows of a layer may follow from one another.
   private func round(
     _ part: Range<Int>, lossStep: Double?
-  ) throws(DiagnosticError) -> [(result: WeightQuantizer.Result, line: WeightReport.Layer)] {
+  ) throws(DiagnosticError) -> [Rounded] {
     typealias Outcome = Result<(WeightQuantizer.Result, WeightReport.Layer), DiagnosticError>
     var outcomes = [Outcome?](repeating: nil, count: part.count)
     outcomes.withUnsafeMutableBufferPointer { outcomes in
@@ -123,7 +172,7 @@ struct WeightSolver {
         }
       }
     }
-    var found: [(result: WeightQuantizer.Result, line: WeightReport.Layer)] = []
+    var found: [Rounded] = []
     for outcome in outcomes {
       if let made = try outcome?.get() { found.append(made) }
     }
