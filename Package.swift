@@ -35,6 +35,7 @@ let package = Package(
     module("Containers", ["Support", "TensorCore", "CTFLite"]),
     module("Tokenizers", ["Support"]),
     module("Importers", ["Containers", "GraphIR", "Tokenizers"]),
+    module("Passes", ["GraphIR", "TensorCore", "Support"]),
     module("Reference", ["GraphIR", "TensorCore", "Support"]),
     module("Quantize", ["GraphIR", "Reference", "EthosUISA", "TensorCore", "Support"]),
     module("TargetModel", ["TensorCore", "Support", .product(name: "Yams", package: "Yams")]),
@@ -56,7 +57,7 @@ let package = Package(
     module(
       "Driver",
       [
-        "Importers", "Quantize", "Codegen", "Session", "Analysis", "NPUTiming", "Report",
+        "Importers", "Passes", "Quantize", "Codegen", "Session", "Analysis", "NPUTiming", "Report",
         "TargetModel", "Tokenizers", "TFLiteRuntime", "Containers", "NPUSim", "TensorCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -65,7 +66,7 @@ let package = Package(
       name: "TestKit", dependencies: ["Support", "GraphIR", "TensorCore"], path: "Tests/TestKit"),
     tests("Support"), tests("TensorCore"), tests("GraphIR"), tests("Containers"),
     tests("Tokenizers", ["DeviceRuntime"]), tests("Importers"),
-    tests("Reference", ["Importers"]), tests("Quantize", ["Importers", "Tokenizers"]),
+    tests("Passes", ["Reference"]), tests("Reference", ["Importers"]), tests("Quantize", ["Importers", "Tokenizers"]),
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"), tests("Report"),
     tests("Codegen", ["Tiling"]),
     tests("NPUSim", ["EthosUISA"]),

@@ -469,7 +469,7 @@ public struct ProgramCompiler {
         sramPeakBytes: onChip.reduce(0) { $0 + $1.bytes }, flashBytes: readOnly,
         weightStreamBytes: packed.streamBytes, weightCount: packed.weightCount,
         transposes: lowered.candidate.scheduled.reduce(0) {
-          $0 + $1.function.operations.count { $0.code.onlyMovesData }
+          $0 + $1.function.operations.count { $0.code.isMovement }
         },
         cpuOps: steps.count { $0.kernel != .npuJob }, decodeCycles: lowered.decode.cycles,
         decodeCPUCycles: CPUCost.cycles(tokens: 1, embeddingBytes: position.embeddingRowBytes),
@@ -479,17 +479,5 @@ public struct ProgramCompiler {
       bytes: Dictionary(
         uniqueKeysWithValues: target.memories.map { ($0.name, $0.byteEnergy.value) }))
     return manifest
-  }
-}
-
-extension OpCode {
-  /// Whether the operation computes nothing and only reorders or copies its operand: what a report
-  /// counts as a transpose. The importers build none; a new operation has to say here what it is.
-  fileprivate var onlyMovesData: Bool {
-    switch self {
-    case .embedding, .rmsNorm, .layerNorm, .linear, .rope, .kvWrite, .attention, .silu, .gelu, .lut,
-      .mul, .add:
-      false
-    }
   }
 }

@@ -1,0 +1,96 @@
+import GraphIR
+import TensorCore
+
+/// What an operand is once all movement before it is looked through: elements of a source that
+/// somebody computes, in the order of an index map.
+struct View {
+  /// What the elements are taken from: a value that no movement defines, or a state.
+  var source: Operand
+  /// From the operand's elements to the source's.
+  var map: IndexMap
+  /// The results of the movement operations looked through, from the operand on.
+  var path: [ValueID]
+}
+
+/// Looks through the movement operations of a function.
+struct Views {
+  /// The graph of the function.
+  let graph: Graph
+  /// The function.
+  let function: Function
+  /// For every value, the index of the operation that defines it; −1 for inputs.
+  let definitions: [Int]
+
+  /// Reads the definitions of a function that the verifier has passed.
+  init(_ graph: Graph, _ function: Function) {
+    self.graph = graph
+    self.function = function
+    var definitions = [Int](repeating: -1, count: function.values.count)
+    for (index, operation) in function.operations.enumerated() {
+      for id in operation.results { definitions[id.index] = index }
+    }
+    self.definitions = definitions
+  }
+
+  /// The operation that defines a value; nil for an input.
+  func definition(_ value: ValueID) -> GraphIR.Operation? {
+    let index = definitions[value.index]
+    return index < 0 ? nil : function.operations[index]
+  }
+
+  /// The operation that defines an operand, when that is a value and the operation has the given code.
+  func definition(_ operand: Operand?, _ code: OpCode) -> GraphIR.Operation? {
+    guard case .value(let id)? = operand, let operation = definition(id), operation.code == code
+    else { return nil }
+    return operation
+  }
+
+  /// The shape of an operand.
+  func shape(_ operand: Operand) -> Shape { graph.type(of: operand, in: function).shape }
+
+  /// Looks through all movement before a value. Where a composed map would be no mixed-radix map, the
+  /// view ends; the value itself is the last resort.
+  func view(_ value: ValueID) -> View {
+    var view = View(
+      source: .value(value), map: .identity(function[value].type.shape.count), path: [])
+    while let next = step(view) { view = next }
+    return view
+  }
+
+  /// The view of an operand, which may be a state or a constant.
+  func view(_ operand: Operand) -> View {
+    if case .value(let id) = operand { return view(id) }
+    return View(source: operand, map: .identity(shape(operand).count), path: [])
+  }
+
+  /// One movement further, if there is one.
+  private func step(_ view: View) -> View? {
+    guard case .value(let id) = view.source, let operation = definition(id),
+      operation.code.isMovement
+    else { return nil }
+    if operation.code == .concat {
+      guard let joined = joined(operation), let map = view.map.then(joined.map) else { return nil }
+      return View(source: joined.source, map: map, path: view.path + [id] + joined.path)
+    }
+    let from = operation.operands[0]
+    guard let own = operation.movementMap(from: shape(from), to: function[id].type.shape),
+      let map = view.map.then(own)
+    else { return nil }
+    return View(source: from, map: map, path: view.path + [id])
+  }
+
+  /// A concatenation of two parts of one source.
+  private func joined(_ operation: GraphIR.Operation) -> View? {
+    let (a, b) = (view(operation.operands[0]), view(operation.operands[1]))
+    guard a.source == b.source, let outer = outerCount(operation),
+      let map = a.map.joined(with: b.map, outer: outer)
+    else { return nil }
+    return View(source: a.source, map: map, path: a.path + b.path)
+  }
+
+  /// The product of the extents in front of a concatenation's axis.
+  func outerCount(_ operation: GraphIR.Operation) -> Int? {
+    guard let axis = operation.int("axis") else { return nil }
+    return shape(operation.operands[0]).dimensions.prefix(axis).reduce(1, *)
+  }
+}
