@@ -18,12 +18,15 @@ extension Verifier {
       return mismatch(result, Shape(permutation.map { x[$0] }))
     case .expand:
       let sound =
-        x.rank == result.rank && zip(x.dimensions, result.dimensions).allSatisfy { $0 == $1 || $0 == 1 }
+        x.rank == result.rank
+        && zip(x.dimensions, result.dimensions).allSatisfy { $0 == $1 || $0 == 1 }
       return sound ? nil : "\(x) cannot be repeated to \(result)"
     case .slice: return sliceProblem(op, x, result)
     case .concat:
       let (axis, b) = (op.operation.int("axis") ?? 0, op.shape(1))
-      guard axis < x.rank, b.rank == x.rank else { return "\(x) and \(b) have no axis \(axis) to join" }
+      guard axis < x.rank, b.rank == x.rank else {
+        return "\(x) and \(b) have no axis \(axis) to join"
+      }
       var joined = x.dimensions
       joined[axis] += b[axis]
       guard (0..<x.rank).allSatisfy({ $0 == axis || x[$0] == b[$0] }) else {

@@ -32,8 +32,13 @@ public struct Certificate: Hashable, Sendable {
     /// The value that takes the place of the entry in the new graph: its own movement operations lead
     /// back to the counterpart of the source.
     case walk(ValueID, to: Operand)
-    /// An operand or the result of the attention that defines a value of the new graph.
+    /// Another shape for the same order of elements, between operations that are gone too.
+    case renaming
+    /// An operand of the attention that defines a value of the new graph; its heads hold channels in the
+    /// given order.
     case attention(AttentionPart, of: ValueID, channels: IndexMap)
+    /// The result of the attention: the value that takes the entry's place, and the attention's.
+    case attentionResult(ValueID, of: ValueID)
     /// The rows written into a state of the new graph; its heads hold channels in the given order.
     case cacheRows(StateID, channels: IndexMap)
     /// The reading of a state whose heads hold channels in the given order: the value of the new graph
@@ -43,9 +48,9 @@ public struct Certificate: Hashable, Sendable {
     case rotation(RotationPart, Rotation)
   }
 
-  /// The parts of attention.
+  /// The operands of attention.
   public enum AttentionPart: String, Hashable, Sendable {
-    case query, key, value, result
+    case query, key, value
   }
 
   /// The parts of a rotation.

@@ -109,7 +109,8 @@ struct FunctionRewriter {
     for id in function.results { live[resolve(id).index] = true }
     var keeps = [Bool](repeating: false, count: items.count)
     for (i, item) in items.enumerated().reversed() {
-      guard item.operation.results.isEmpty || item.operation.results.contains(where: { live[$0.index] })
+      guard
+        item.operation.results.isEmpty || item.operation.results.contains(where: { live[$0.index] })
       else { continue }
       keeps[i] = true
       for case .value(let id) in item.operation.operands { live[resolve(id).index] = true }

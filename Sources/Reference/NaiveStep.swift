@@ -200,7 +200,8 @@ enum NaiveStep: Sendable {
       for head in 0..<heads {
         let to = (head * context + position) * width
         state.tensors[id.index].replaceSubrange(
-          to..<to + rows * width, with: values[x][(head * rows * width)..<((head + 1) * rows * width)])
+          to..<to + rows * width,
+          with: values[x][(head * rows * width)..<((head + 1) * rows * width)])
       }
       return []
     case .cacheRead(let id): return state.tensors[id.index]

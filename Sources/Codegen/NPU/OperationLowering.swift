@@ -40,7 +40,8 @@ struct OperationLowering {
     case .attention: try lowerBatchAttention(reader, &params, &body)
     case .embedding: try lowerEmbedding(reader, &tables, &body)
     case .linear: throw reader.malformed("comes as packed weights")
-    case .layerNorm, .silu, .gelu, .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale, .negate,
+    case .layerNorm, .silu, .gelu, .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale,
+      .negate,
       .softmax, .causalMask, .positionRows, .cacheWrite, .cacheRead:
       throw DiagnosticError(
         "codegen.unsupported", "\(operation.code.rawValue) has no integer form yet",
@@ -77,7 +78,8 @@ struct OperationLowering {
     case .embedding:
       guard let result = operation.results.first else { return 0 }
       return function[result].type.byteCount
-    case .linear, .layerNorm, .silu, .gelu, .lut, .mul, .add, .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale, .negate,
+    case .linear, .layerNorm, .silu, .gelu, .lut, .mul, .add, .reshape, .transpose, .expand, .slice,
+      .concat, .matmul, .scale, .negate,
       .softmax, .causalMask, .positionRows, .cacheWrite, .cacheRead:
       return 0
     }
