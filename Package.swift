@@ -71,7 +71,7 @@ let package = Package(
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"), tests("Report"),
     tests("Codegen", ["Tiling"]),
     tests("NPUSim", ["EthosUISA"]),
-    tests("Session", ["Codegen", "Quantize", "Reference", "Importers"]),
+    tests("Session", ["Codegen", "Passes", "Quantize", "Reference", "Importers"]),
     tests("TFLiteRuntime"),
     tests("Analysis", ["Codegen", "Importers", "TargetModel"]),
     tests("Driver", ["ProgramFormat"]),

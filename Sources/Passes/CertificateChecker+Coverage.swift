@@ -47,6 +47,49 @@ extension CertificateChecker {
     }
   }
 
+  /// What stays reads what it read: the same value, or one that a certificate puts in its place.
+  mutating func checkReaders(_ old: Function, _ new: Function) {
+    guard let kept = rewrite.kept[old.name] else { return }
+    var places: [ValueID: Set<ValueID>] = [:]
+    for certificate in rewrite.certificates where certificate.function == old.name {
+      switch certificate.meaning {
+      case .walk(let value, _), .attentionResult(let value, _), .cacheReading(_, let value, _),
+        .rotation(.result(let value), _):
+        places[certificate.entry, default: []].insert(value)
+      case .renaming, .attention, .cacheRows, .rotation: continue
+      }
+    }
+    let walkers = Walkers(old: MovementWalker(before, old), new: MovementWalker(after, new))
+    func isSame(_ a: Operand, _ b: Operand) -> Bool {
+      switch (a, b) {
+      case (.constant(let a), .constant(let b)):
+        return before[a].name == after[b].name && before[a].type == after[b].type
+      case (.value(let a), .value(let b)) where places[a]?.contains(b) == true:
+        return old[a].type == new[b].type
+      default: return corresponds(a, b, walkers)
+      }
+    }
+    for (index, place) in kept.sorted(by: { $0.key < $1.key })
+    where new.operations.indices.contains(place) {
+      guard old.operations.indices.contains(index) else {
+        report("coverage", "an operation of @\(old.name) never was")
+        continue
+      }
+      let (a, b) = (old.operations[index].operands, new.operations[place].operands)
+      if a.count != b.count || !zip(a, b).allSatisfy(isSame) {
+        report(
+          "reader",
+          "\(new.operations[place].code.rawValue) of "
+            + "\(new.operations[place].provenance.source) in @\(old.name) reads something else")
+      }
+    }
+    if old.results.count != new.results.count
+      || !zip(old.results, new.results).allSatisfy({ isSame(.value($0), .value($1)) })
+    {
+      report("reader", "@\(old.name) returns something else")
+    }
+  }
+
   /// Every new attention, rotation and cache write has the certificates of all its parts, which agree.
   mutating func checkPresence(_ old: Function, _ new: Function) {
     guard let kept = rewrite.kept[old.name] else { return }

@@ -22,7 +22,7 @@ public struct CertificateChecker {
   var problems: [Diagnostic] = []
 
   /// Throws what does not hold, with codes `certificate.map`, `.unequal`, `.meaning`, `.constant`,
-  /// `.coverage` and `.missing`. Both graphs have passed the verifier.
+  /// `.coverage`, `.missing` and `.reader`. Both graphs have passed the verifier.
   public static func check(before: Graph, rewrite: Rewrite) throws(DiagnosticError) {
     var checker = CertificateChecker(before: before, after: rewrite.graph, rewrite: rewrite)
     checker.run()
@@ -48,6 +48,7 @@ public struct CertificateChecker {
       }
       checkCoverage(function, new)
       checkPresence(function, new)
+      checkReaders(function, new)
     }
     checkStates()
   }

@@ -24,7 +24,11 @@ public struct FoldMovement: GraphPass {
         let place = views.definitions[id.index]
         var value = source
         if !view.map.isIdentity || views.function[source].type != type {
-          guard view.map.inverse != nil, view.path.count > 3 else { continue }
+          guard view.map.inverse != nil,
+            view.path.count
+              > FunctionRewriter.steps(
+                view.map, from: views.function[source].type.shape, to: type.shape)
+          else { continue }
           guard
             let made = rewriter.materialise(
               view.map, of: view.source, shape: views.function[source].type.shape, as: type,

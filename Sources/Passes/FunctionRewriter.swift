@@ -76,6 +76,14 @@ struct FunctionRewriter {
     return result
   }
 
+  /// How many operations `materialise` inserts for a reordering.
+  static func steps(_ map: IndexMap, from shape: Shape, to result: Shape) -> Int {
+    guard !map.isIdentity else { return 1 }
+    let cut = map.digits.sorted { $0.stride > $1.stride }.map(\.extent)
+    return (cut != shape.dimensions ? 1 : 0) + 1
+      + (map.digits.map(\.extent) != result.dimensions ? 1 : 0)
+  }
+
   /// The rewritten function and where its parts come from.
   struct Finished {
     /// The function, with values numbered anew.

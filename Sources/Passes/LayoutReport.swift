@@ -109,7 +109,7 @@ public struct LayoutReport: Sendable {
       run = max(count / outer / 2, 1)
     }
     let beats = (run * costs.elementBytes + costs.bytesPerCycle - 1) / costs.bytesPerCycle
-    return 2 * (count + run - 1) / run * beats
+    return 2 * ((count + run - 1) / run) * beats
   }
 
   /// Why the first reader that computes wants the movement before it.
@@ -162,6 +162,14 @@ public struct LayoutReport: Sendable {
       return downstream ?? "\(name) reads it"
     default: return "\(name) reads it in this order"
     }
+  }
+}
+
+extension LayoutReport.Survivor: CustomStringConvertible {
+  /// One line: what is left where, what it costs and why it is there.
+  public var description: String {
+    "\(operation) is left in function @\(function), \(site): \(bytes) bytes, about \(cycles) cycles, "
+      + "because \(reason)"
   }
 }
 
