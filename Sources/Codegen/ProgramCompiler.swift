@@ -87,6 +87,8 @@ public struct ProgramCompiler {
     let scheduled: [Scheduled]
     let state: StateLayout
     let arena: Int
+    /// The most that is alive in it at once.
+    var arenaBound: Int { scheduled.map(\.plan.lowerBound).max() ?? 0 }
     /// The memory of each region whose size is known before weights are encoded.
     let places: [String]
     let isInPlace: Bool
@@ -466,7 +468,10 @@ public struct ProgramCompiler {
       entries: emitted.entries, jobs: emitted.jobs,
       logits: Manifest.Logits(offset: offset, scale: scale), position: position, files: [],
       report: Manifest.Report(
-        sramPeakBytes: onChip.reduce(0) { $0 + $1.bytes }, flashBytes: readOnly,
+        sramPeakBytes: onChip.reduce(0) { $0 + $1.bytes },
+        sramBoundBytes: onChip.reduce(0) {
+          $0 + ($1.index == Region.arena.rawValue ? lowered.candidate.arenaBound : $1.bytes)
+        }, flashBytes: readOnly,
         weightStreamBytes: packed.streamBytes, weightCount: packed.weightCount,
         transposes: lowered.candidate.scheduled.reduce(0) {
           $0 + $1.function.operations.count { $0.code.isMovement }
