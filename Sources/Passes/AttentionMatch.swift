@@ -7,6 +7,8 @@ struct AttentionMatch {
   var query, key, value: Part
   /// The position.
   var position: Operand
+  /// The table of numbers added to the scores, where that is what masks them.
+  var mask: (table: ConstantID, part: Part)?
   /// The caches.
   var keys, values: StateID
   /// Sizes.
@@ -55,7 +57,9 @@ struct AttentionMatch {
     guard let weights = plain(operation.operands[0]),
       let softmax = views.definition(weights, .softmax)
     else { return no("its first operand is no softmax in the order of its scores") }
-    var (scale, mask) = (1.0, GraphIR.Operation?.none)
+    var scale = 1.0
+    // What hides later positions: an operation, or rows of a table that are added.
+    var mask: (shape: [Int], position: Operand, table: (ConstantID, Part)?)?
     var scores = softmax.operands[0]
     var product: GraphIR.Operation?
     while product == nil {
@@ -67,8 +71,14 @@ struct AttentionMatch {
         scale *= step.float("scale") ?? 1
         scores = step.operands[0]
       case .causalMask where mask == nil:
-        mask = step
+        mask = (views.shape(step.operands[0]).dimensions, step.operands[1], nil)
         scores = step.operands[0]
+      case .add where mask == nil && scale == 1:
+        guard let added = addedMask(step, views) else {
+          return no("what is added to its scores is no causal mask")
+        }
+        mask = (views.shape(step.operands[0]).dimensions, added.position, (added.table, added.part))
+        scores = added.scores
       case .matmul: product = step
       default: return no("its scores come from \(step.code.rawValue), not from a matrix product")
       }
@@ -96,7 +106,7 @@ struct AttentionMatch {
     let cache = views.graph[keys].type.shape
     let (rows, headDim) = (left[left.count - 2], left[left.count - 1])
     let (heads, kvHeads, context) = (left.dropLast(2).reduce(1, *), cache[0], cache[1])
-    let masked = views.shape(mask.operands[0]).dimensions.suffix(2)
+    let masked = mask.shape.suffix(2)
     guard cache[2] == headDim, heads % kvHeads == 0, (2...256).contains(headDim),
       views.graph[values].type.shape == cache,
       views.shape(product.operands[1]).dimensions.last == context,
@@ -121,9 +131,43 @@ struct AttentionMatch {
     }
     return .success(
       AttentionMatch(
-        query: query, key: key, value: value, position: mask.operands[1], keys: keys,
+        query: query, key: key, value: value, position: mask.position, mask: mask.table, keys: keys,
         values: values, heads: heads, kvHeads: kvHeads, rows: rows, headDim: headDim,
         scale: scale, channels: channels, result: result, site: operation.provenance,
         renames: renames))
+  }
+}
+
+extension AttentionMatch {
+  /// Scores and what is added to them, when that is the rows of a causal table for all heads.
+  private static func addedMask(
+    _ sum: GraphIR.Operation, _ views: Views
+  ) -> (scores: Operand, position: Operand, table: ConstantID, part: Part)? {
+    for (scores, rows) in RotaryMatch.orders(sum.operands) {
+      guard case .value(let entry) = rows else { continue }
+      let view = views.view(entry)
+      guard let source = views.definition(view.source, .positionRows),
+        case .constant(let table) = source.operands[1], isCausal(views.graph[table])
+      else { continue }
+      let shape = views.shape(rows).dimensions
+      let (all, own) = (shape.reduce(1, *), views.shape(view.source).count)
+      guard all % own == 0, view.map == IndexMap([.init(all / own, 0), .init(own, 1)]) else {
+        continue
+      }
+      return (scores, source.operands[0], table, Part(entry: entry, view: view))
+    }
+    return nil
+  }
+
+  /// Whether row `i` of a table is zero up to column `i` and hides all others: nothing is left of a score
+  /// that is 10,000 lower than another.
+  static func isCausal(_ table: Constant) -> Bool {
+    let shape = table.type.shape
+    guard shape.rank == 2, let numbers = table.data?.floats(count: shape.count) else {
+      return false
+    }
+    return numbers.indices.allSatisfy { index in
+      index % shape[1] <= index / shape[1] ? numbers[index] == 0 : numbers[index] <= -10000
+    }
   }
 }

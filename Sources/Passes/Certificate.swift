@@ -37,6 +37,8 @@ public struct Certificate: Hashable, Sendable {
     /// An operand of the attention that defines a value of the new graph; its heads hold channels in the
     /// given order.
     case attention(AttentionPart, of: ValueID, channels: IndexMap)
+    /// What the attention hides by itself: rows of a causal table, the same for all heads.
+    case mask(ConstantID, of: ValueID)
     /// The result of the attention: the value that takes the entry's place, and the attention's.
     case attentionResult(ValueID, of: ValueID)
     /// The rows written into a state of the new graph; its heads hold channels in the given order.

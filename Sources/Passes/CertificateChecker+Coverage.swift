@@ -56,7 +56,7 @@ extension CertificateChecker {
       case .walk(let value, _), .attentionResult(let value, _), .cacheReading(_, let value, _),
         .rotation(.result(let value), _):
         places[certificate.entry, default: []].insert(value)
-      case .renaming, .attention, .cacheRows, .rotation: continue
+      case .renaming, .attention, .mask, .cacheRows, .rotation: continue
       }
     }
     let walkers = Walkers(old: MovementWalker(before, old), new: MovementWalker(after, new))

@@ -49,6 +49,39 @@ extension CertificateChecker {
     }
   }
 
+  /// The element of a mask's rows that says whether attention sees a score; nil when the rows are not those
+  /// of the position that the attention has.
+  func maskElement(
+    _ table: ConstantID, _ value: ValueID, _ index: Int, _ certificate: Certificate,
+    _ walkers: Walkers
+  ) -> Int? {
+    guard let operation = walkers.new.definition(.value(value)), operation.code == .attention,
+      let rows = walkers.old.definition(certificate.source), rows.code == .positionRows,
+      rows.operands[1] == .constant(table),
+      corresponds(rows.operands[0], operation.operands[1], walkers)
+    else { return nil }
+    let count = walkers.new.function[value].type.shape[0]
+    let context = after.type(of: operation.operands[2], in: walkers.new.function).shape[1]
+    guard before[table].type.shape[1] == context else { return nil }
+    return index % (count * context)
+  }
+
+  /// Whether a table of the old graph hides just what lies behind each row's own position.
+  func isCausal(_ id: ConstantID) -> Bool {
+    guard before.constants.indices.contains(id.index) else { return false }
+    let shape = before[id].type.shape
+    guard shape.rank == 2, let numbers = before[id].data?.floats(count: shape.count) else {
+      return false
+    }
+    for row in 0..<shape[0] {
+      for column in 0..<shape[1] {
+        let number = numbers[row * shape[1] + column]
+        if column > row ? number > -10000 : number != 0 { return false }
+      }
+    }
+    return true
+  }
+
   /// Where attention writes an element of its result `[heads, rows, head_dim]`.
   func resultElement(_ value: ValueID, _ index: Int, _ walkers: Walkers) -> Int? {
     guard let operation = walkers.new.definition(.value(value)), operation.code == .attention,

@@ -6,7 +6,8 @@ import TensorCore
 ///
 /// Maps are compared exactly, by their normal forms, and where they come from is found anew for single
 /// elements, all of them or a repeatable sample: through the old graph axis by axis, and by the definition
-/// of the operation in the new one. Nothing here is shared with the passes but the type of the claims.
+/// of the operation in the new one. Following shares nothing with the passes; comparing shares the algebra
+/// of the maps.
 ///
 /// What certificates do not say, that the operations between the movement mean what the canonical one
 /// means, is shown by interpreting both graphs.
@@ -88,6 +89,9 @@ public struct CertificateChecker {
         "unequal", "elements came from \(wanted) and come from \(certificate.after) now",
         certificate)
     }
+    if case .mask(let table, _) = certificate.meaning, !isCausal(table) {
+      report("constant", "the mask's table is not causal", certificate)
+    }
     guard followsOld(certificate, walkers, count), followsNew(certificate, walkers, count) else {
       return
     }
@@ -96,7 +100,7 @@ public struct CertificateChecker {
   /// What `after` has to be, exactly; nil where only the new graph says it.
   private func exact(_ certificate: Certificate) -> IndexMap? {
     switch certificate.meaning {
-    case .walk, .attention, .attentionResult, .cacheRows: certificate.before
+    case .walk, .attention, .attentionResult, .cacheRows, .mask: certificate.before
     case .renaming:
       certificate.before == .identity(certificate.before.count) ? certificate.before : nil
     case .cacheReading: nil
@@ -225,6 +229,8 @@ public struct CertificateChecker {
       case .renaming: found = index
       case .attention(let part, let value, let channels):
         found = attentionElement(part, value, channels, index, certificate, walkers)
+      case .mask(let table, let value):
+        found = maskElement(table, value, index, certificate, walkers)
       case .attentionResult(let value, let attention):
         let place = walked(value, index, .value(attention))
         found = resultElement(attention, index, walkers) == place ? place : nil

@@ -75,6 +75,13 @@ public struct FuseAttention: GraphPass {
         source: $0.view.source, removed: $0.view.path, before: $0.view.map, after: $0.view.map,
         meaning: .renaming)
     }
+    if let (table, part) = match.mask {
+      claims.append(
+        Certificate(
+          pass: info.name, function: function, site: match.site.source, entry: part.entry,
+          source: part.view.source, removed: part.view.path, before: part.view.map,
+          after: part.view.map, meaning: .mask(table, of: value)))
+    }
     claims.append(
       Certificate(
         pass: info.name, function: function, site: match.site.source, entry: match.result,

@@ -31,6 +31,7 @@ import Testing
           naive.scalesQueries = variant % 2 == 0
           naive.usesThreeAxes = variant == 1 || variant == 2
           naive.transposesFirst = variant == 0 || variant == 3
+          naive.addsMask = variant >= 2
           all.append(
             Spelling(
               naive: naive,

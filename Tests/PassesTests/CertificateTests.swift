@@ -17,6 +17,7 @@ import Testing
     var naive = NaiveLlama(model)
     naive.rotation = rotation
     naive.usesThreeAxes = true
+    naive.addsMask = rotation == .splitHalves
     var graph = naive.graph()
     graph.functions.removeAll { $0.name == "score" }
     // A chain that comes to nothing, and one that is longer than it need be.
@@ -132,6 +133,11 @@ import Testing
           if case .cosine(let width) = part {
             others.append(.rotation(.sine(width: width), rotation))
           }
+        case .mask(let table, let value):
+          others = [
+            .mask(ConstantID(0), of: value), .mask(table, of: ValueID(0)),
+            .attentionResult(value, of: value),
+          ]
         case .renaming: break
         }
         for meaning in others where meaning != certificate.meaning {

@@ -86,6 +86,19 @@ import Testing
     #expect(try Self.reasons(graph).contains { $0.contains("no causal mask") })
   }
 
+  /// A table that only dims what it should hide is no mask.
+  @Test func weakMasksAreNone() throws {
+    let reasons = { (hidden: Float) in
+      try Self.reasons(
+        Self.broken {
+          $0.addsMask = true
+          $0.hidden = hidden
+        })
+    }
+    #expect(try reasons(-10000).isEmpty)
+    #expect(try reasons(-100).contains { $0.contains("is no causal mask") })
+  }
+
   /// Neighbours on both sides are cheap to move, single numbers are not.
   @Test func costsFollowTheRuns() throws {
     func cycles(_ permutation: [Int], _ shape: Shape) throws -> Int {

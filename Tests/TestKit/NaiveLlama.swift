@@ -36,6 +36,10 @@ public struct NaiveLlama: Sendable {
   public var usesThreeAxes = false
   /// Whether keys are transposed before they are repeated.
   public var transposesFirst = false
+  /// Whether a table's rows are added to the scores, instead of the operation that masks.
+  public var addsMask = false
+  /// What such a table holds where it hides.
+  public var hidden = -Float.greatestFiniteMagnitude
   /// Changes the permutation that brings a tensor's heads to the front, to break a graph in tests.
   public var headsFirst = [0, 2, 1, 3]
 
@@ -73,9 +77,17 @@ public struct NaiveLlama: Sendable {
             type: TensorType([model.context, numbers.count / model.context], .float32),
             data: ConstantData(floats: numbers))))
     }
+    let mask = graph.addConstant(
+      Constant(
+        name: "mask", type: TensorType([model.context, model.context], .float32),
+        data: ConstantData(
+          floats: (0..<model.context * model.context).map {
+            $0 % model.context <= $0 / model.context ? 0 : hidden
+          })))
     for function in canonical {
       var exporter = Exporter(
-        naive: self, graph: graph, source: function, tables: (tables[0], tables[1]))
+        naive: self, graph: graph, source: function, tables: (tables[0], tables[1]),
+        mask: mask)
       graph.functions.append(exporter.export())
     }
     return graph
@@ -88,6 +100,7 @@ private struct Exporter {
   let graph: Graph
   let source: Function
   let tables: (cosine: ConstantID, sine: ConstantID)
+  let mask: ConstantID
   var function = Function(name: "")
   var values: [ValueID: ValueID] = [:]
   var site = Provenance("")
@@ -95,8 +108,10 @@ private struct Exporter {
   var headDim: Int { naive.model.dim / naive.model.heads }
 
   init(
-    naive: NaiveLlama, graph: Graph, source: Function, tables: (ConstantID, ConstantID)
+    naive: NaiveLlama, graph: Graph, source: Function, tables: (ConstantID, ConstantID),
+    mask: ConstantID
   ) {
+    self.mask = mask
     self.naive = naive
     self.graph = graph
     self.source = source
@@ -292,7 +307,14 @@ private struct Exporter {
     if !naive.scalesQueries {
       scores = move(.scale, scores, extents(scores), ["scale": .float(scale)])
     }
-    scores = emit(.causalMask, [.value(scores), operands[1]], extents(scores))
+    if naive.addsMask {
+      let row = emit(.positionRows, [operands[1], .constant(mask)], [rows, context])
+      let all = move(
+        .expand, move(.reshape, row, [1, 1, rows, context]), [1, heads, rows, context])
+      scores = binary(.add, scores, all)
+    } else {
+      scores = emit(.causalMask, [.value(scores), operands[1]], extents(scores))
+    }
     let weights = move(.softmax, scores, extents(scores))
     let (shares, rest) = (flat(weights, &self), flat(values, &self))
     var result = emit(.matmul, [.value(shares), .value(rest)], leading + [rows, headDim])
