@@ -37,6 +37,10 @@ public struct Certificate: Hashable, Sendable {
     /// An operand of the attention that defines a value of the new graph; its heads hold channels in the
     /// given order.
     case attention(AttentionPart, of: ValueID, channels: IndexMap)
+    /// An operand, by its place, of an elementwise operation that defines a value of the new graph.
+    case sunkOperand(Int, of: ValueID)
+    /// The result of the elementwise operation: the value that takes the entry's place, and the operation's.
+    case sunkResult(ValueID, of: ValueID)
     /// What the attention hides by itself: rows of a causal table, the same for all heads.
     case mask(ConstantID, of: ValueID)
     /// The result of the attention: the value that takes the entry's place, and the attention's.

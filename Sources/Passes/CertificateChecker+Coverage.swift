@@ -50,22 +50,11 @@ extension CertificateChecker {
   /// What stays reads what it read: the same value, or one that a certificate puts in its place.
   mutating func checkReaders(_ old: Function, _ new: Function) {
     guard let kept = rewrite.kept[old.name] else { return }
-    var places: [ValueID: Set<ValueID>] = [:]
-    for certificate in rewrite.certificates where certificate.function == old.name {
-      switch certificate.meaning {
-      case .walk(let value, _), .attentionResult(let value, _), .cacheReading(_, let value, _),
-        .rotation(.result(let value), _):
-        places[certificate.entry, default: []].insert(value)
-      case .renaming, .attention, .mask, .cacheRows, .rotation: continue
-      }
-    }
     let walkers = Walkers(old: MovementWalker(before, old), new: MovementWalker(after, new))
     func isSame(_ a: Operand, _ b: Operand) -> Bool {
       switch (a, b) {
       case (.constant(let a), .constant(let b)):
         return before[a].name == after[b].name && before[a].type == after[b].type
-      case (.value(let a), .value(let b)) where places[a]?.contains(b) == true:
-        return old[a].type == new[b].type
       default: return corresponds(a, b, walkers)
       }
     }

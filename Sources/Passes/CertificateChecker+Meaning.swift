@@ -4,12 +4,16 @@ import TensorCore
 
 // What canonical operations read, element by element, by their definitions (`OpCode`).
 extension CertificateChecker {
-  /// Whether an operand of the old graph and one of the new one are the same thing.
+  /// Whether an operand of the old graph and one of the new one are the same thing, or the second stands
+  /// in the first one's place by a certificate.
   func corresponds(_ old: Operand, _ new: Operand, _ walkers: Walkers) -> Bool {
     switch (old, new) {
     case (.state(let a), .state(let b)): return a == b
     case (.constant(let a), .constant(let b)): return a == b
     case (.value(let a), .value(let b)):
+      if places[walkers.old.function.name]?[a]?.contains(b) == true {
+        return walkers.old.function[a].type == walkers.new.function[b].type
+      }
       if let input = walkers.old.function.inputs.firstIndex(of: a) {
         return walkers.new.function.inputs.indices.contains(input)
           && walkers.new.function.inputs[input] == b
@@ -46,6 +50,21 @@ extension CertificateChecker {
       guard operation.operands[3] == certificate.source, channels.isIdentity else { return nil }
       let at = MovementWalker.coordinates(index, of: [heads, context, width])
       return (at[0] / (heads / kvHeads) * context + at[1]) * width + at[2]
+    }
+  }
+
+  /// Whether a new operation is an old elementwise one on operands that were all moved alike.
+  func isSunk(_ certificate: Certificate, _ value: ValueID, _ walkers: Walkers) -> Bool {
+    guard let old = walkers.old.definition(.value(certificate.entry)),
+      let new = walkers.new.definition(.value(value)), old.code == new.code,
+      [.add, .mul, .silu, .gelu, .scale, .negate].contains(old.code),
+      old.attributes == new.attributes, old.operands.count == new.operands.count
+    else { return false }
+    return old.operands.indices.allSatisfy { place in
+      rewrite.certificates.contains {
+        $0.function == certificate.function && $0.meaning == .sunkOperand(place, of: value)
+          && .value($0.entry) == old.operands[place] && $0.before == certificate.before
+      }
     }
   }
 

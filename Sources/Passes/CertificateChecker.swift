@@ -20,12 +20,16 @@ public struct CertificateChecker {
   let before: Graph
   let after: Graph
   let rewrite: Rewrite
+  /// For each function, the values of the new graph that certificates put in the places of old ones. A
+  /// claim may rely on them: sources stand before entries, so no two claims rely on each other.
+  let places: [String: [ValueID: Set<ValueID>]]
   var problems: [Diagnostic] = []
 
   /// Throws what does not hold, with codes `certificate.map`, `.unequal`, `.meaning`, `.constant`,
   /// `.coverage`, `.missing` and `.reader`. Both graphs have passed the verifier.
   public static func check(before: Graph, rewrite: Rewrite) throws(DiagnosticError) {
-    var checker = CertificateChecker(before: before, after: rewrite.graph, rewrite: rewrite)
+    var checker = CertificateChecker(
+      before: before, after: rewrite.graph, rewrite: rewrite, places: places(rewrite))
     checker.run()
     if !checker.problems.isEmpty { throw DiagnosticError(checker.problems) }
   }
@@ -52,6 +56,19 @@ public struct CertificateChecker {
       checkReaders(function, new)
     }
     checkStates()
+  }
+
+  private static func places(_ rewrite: Rewrite) -> [String: [ValueID: Set<ValueID>]] {
+    var places: [String: [ValueID: Set<ValueID>]] = [:]
+    for certificate in rewrite.certificates {
+      switch certificate.meaning {
+      case .walk(let value, _), .attentionResult(let value, _), .cacheReading(_, let value, _),
+        .sunkResult(let value, _), .rotation(.result(let value), _):
+        places[certificate.function, default: [:]][certificate.entry, default: []].insert(value)
+      case .renaming, .attention, .mask, .sunkOperand, .cacheRows, .rotation: continue
+      }
+    }
+    return places
   }
 
   /// The walkers of one function.
@@ -100,7 +117,8 @@ public struct CertificateChecker {
   /// What `after` has to be, exactly; nil where only the new graph says it.
   private func exact(_ certificate: Certificate) -> IndexMap? {
     switch certificate.meaning {
-    case .walk, .attention, .attentionResult, .cacheRows, .mask: certificate.before
+    case .walk, .attention, .attentionResult, .cacheRows, .mask, .sunkOperand, .sunkResult:
+      certificate.before
     case .renaming:
       certificate.before == .identity(certificate.before.count) ? certificate.before : nil
     case .cacheReading: nil
@@ -149,6 +167,10 @@ public struct CertificateChecker {
     var negation: IndexMap?
     switch certificate.meaning {
     case .attentionResult: return true
+    case .sunkResult(_, let value):
+      if isSunk(certificate, value, walkers) { return true }
+      report("meaning", "the new operation is another one than the old one", certificate)
+      return false
     case .rotation(.result, let rotation):
       return resultFollowsOld(certificate, rotation, walkers, count)
     case .rotation(.partner(let negated), _): negation = negated
@@ -231,6 +253,14 @@ public struct CertificateChecker {
         found = attentionElement(part, value, channels, index, certificate, walkers)
       case .mask(let table, let value):
         found = maskElement(table, value, index, certificate, walkers)
+      case .sunkOperand(let place, let value):
+        let operands = walkers.new.definition(.value(value))?.operands ?? []
+        let isSame =
+          operands.indices.contains(place)
+          && corresponds(certificate.source, operands[place], walkers)
+        found = isSame ? certificate.before(index) : nil
+      case .sunkResult(let value, let operation):
+        found = walked(value, index, .value(operation))
       case .attentionResult(let value, let attention):
         let place = walked(value, index, .value(attention))
         found = resultElement(attention, index, walkers) == place ? place : nil

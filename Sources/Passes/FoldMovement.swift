@@ -17,6 +17,7 @@ public struct FoldMovement: GraphPass {
       let views = Views(graph, graph.functions[index])
       var rewriter = FunctionRewriter(views.function)
       var claims: [(claim: Certificate, value: ValueID)] = []
+      let counts = views.readerCounts()
       for id in readers(views) {
         let view = views.view(id)
         guard !view.path.isEmpty, case .value(let source) = view.source else { continue }
@@ -24,17 +25,26 @@ public struct FoldMovement: GraphPass {
         let place = views.definitions[id.index]
         var value = source
         if !view.map.isIdentity || views.function[source].type != type {
-          guard view.map.inverse != nil,
-            view.path.count
-              > FunctionRewriter.steps(
-                view.map, from: views.function[source].type.shape, to: type.shape)
-          else { continue }
-          guard
+          let shape = views.function[source].type.shape
+          // What others read too would stay, and its movement be done twice.
+          let isOwn = view.path.dropFirst().allSatisfy { counts[$0.index] == 1 }
+          // A value on the way that is the same already, nearest to the source.
+          let same = view.path.dropFirst().last {
+            views.function[$0].type == type && views.view($0).map == view.map
+              && views.view($0).source == view.source
+          }
+          if isOwn, view.map.inverse != nil,
+            view.path.count > FunctionRewriter.steps(view.map, from: shape, to: type.shape),
             let made = rewriter.materialise(
-              view.map, of: view.source, shape: views.function[source].type.shape, as: type,
+              view.map, of: view.source, shape: shape, as: type,
               provenance: views.function.operations[place].provenance, before: place)
-          else { continue }
-          value = made
+          {
+            value = made
+          } else if let same {
+            value = same
+          } else {
+            continue
+          }
           shortened += 1
         } else {
           folded += 1

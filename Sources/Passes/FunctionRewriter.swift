@@ -51,6 +51,11 @@ struct FunctionRewriter {
       TensorType(Shape(extents), type.element, quant: type.quant)
     }
     var (value, extents) = (source, shape.dimensions)
+    if let order = Self.transpose(map, from: shape, to: type.shape) {
+      return insert(
+        .transpose, [value], type: type, attributes: ["permutation": .ints(order)],
+        provenance: provenance, before: index)
+    }
     if !map.isIdentity {
       // Axes of the source in row-major order are the digits by falling stride.
       let order = map.digits.indices.sorted { map.digits[$0].stride > map.digits[$1].stride }
@@ -76,9 +81,27 @@ struct FunctionRewriter {
     return result
   }
 
+  /// The permutation by which one transpose does all of a map that moves something; nil when none does.
+  static func transpose(_ map: IndexMap, from shape: Shape, to result: Shape) -> [Int]? {
+    guard !map.isIdentity, shape.rank == result.rank else { return nil }
+    let strides = IndexMap.strides(of: shape.dimensions)
+    let steps = IndexMap.strides(of: result.dimensions)
+    var free = Array(shape.dimensions.indices)
+    var order: [Int] = []
+    for (extent, step) in zip(result.dimensions, steps) {
+      let axis = free.firstIndex {
+        shape[$0] == extent && (extent == 1 || strides[$0] == map(step) - map(0))
+      }
+      guard let axis else { return nil }
+      order.append(free.remove(at: axis))
+    }
+    let made = IndexMap(extents: result.dimensions, strides: order.map { strides[$0] })
+    return made == map ? order : nil
+  }
+
   /// How many operations `materialise` inserts for a reordering.
   static func steps(_ map: IndexMap, from shape: Shape, to result: Shape) -> Int {
-    guard !map.isIdentity else { return 1 }
+    guard !map.isIdentity, transpose(map, from: shape, to: result) == nil else { return 1 }
     let cut = map.digits.sorted { $0.stride > $1.stride }.map(\.extent)
     return (cut != shape.dimensions ? 1 : 0) + 1
       + (map.digits.map(\.extent) != result.dimensions ? 1 : 0)

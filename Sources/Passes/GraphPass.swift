@@ -6,8 +6,16 @@ public protocol GraphPass: Sendable {
   /// The name printed and the reason the pass exists, in one line.
   static var info: PassInfo { get }
 
+  /// Whether it is run until it changes nothing; it must come to an end.
+  var isRepeated: Bool { get }
+
   /// The graph rewritten. The graph given has passed the verifier.
   func run(_ graph: Graph) throws(DiagnosticError) -> Rewrite
+}
+
+extension GraphPass {
+  /// Most passes run once.
+  public var isRepeated: Bool { false }
 }
 
 /// What a pass is called and does.

@@ -112,10 +112,12 @@ public struct LayoutReport: Sendable {
     return 2 * ((count + run - 1) / run) * beats
   }
 
+  private static let result = "it is a result of the function"
+
   /// Why the first reader that computes wants the movement before it.
   private static func reasons(_ views: Views) -> [ValueID: String] {
     var reasons: [ValueID: String] = [:]
-    for id in views.function.results { reasons[id] = "it is a result of the function" }
+    for id in views.function.results { reasons[id] = result }
     for operation in views.function.operations.reversed() {
       let reason: String?
       if operation.code.isMovement, operation.code != .concat {
@@ -133,7 +135,9 @@ public struct LayoutReport: Sendable {
     _ operation: GraphIR.Operation, _ views: Views, _ reasons: [ValueID: String]
   ) -> String? {
     let name = "\(operation.code.rawValue) of \(operation.provenance.source)"
-    let downstream = operation.results.first.flatMap { reasons[$0] }
+    let downstream = operation.results.first.flatMap { reasons[$0] }.flatMap {
+      $0 == result ? nil : $0
+    }
     switch operation.code {
     case .matmul:
       if case .failure(let refusal) = AttentionMatch.find(operation, in: views),

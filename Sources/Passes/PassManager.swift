@@ -16,6 +16,8 @@ public struct PassManager: Sendable {
     // Next: attention's keys are recognised in the order in which their cache holds them.
     AssignCacheLayout(),
     FuseAttention(),
+    // What tensors with an axis for batches leave around sums and activations.
+    SinkMovement(),
     // Last: what the others left around their results, up to nothing.
     FoldMovement(),
     DropConstants(),
@@ -49,39 +51,52 @@ public struct PassManager: Sendable {
     try Verifier.verify(graph)
     var outcome = Outcome(graph: graph, stages: [])
     for pass in passes {
-      let info = type(of: pass).info
-      let rewrite = try pass.run(outcome.graph)
-      do {
-        try Verifier.verify(rewrite.graph)
-        try CertificateChecker.check(before: outcome.graph, rewrite: rewrite)
-      } catch {
-        throw DiagnosticError(
-          error.diagnostics.map {
-            var problem = $0
-            problem.notes.append(
-              "found after \(info.name): a mistake of the tool, not of the model")
-            return problem
-          })
-      }
-      var (removed, added) = (0, 0)
-      for (old, new) in zip(outcome.graph.functions, rewrite.graph.functions) {
-        guard let kept = rewrite.kept[old.name] else { continue }
-        let stays = Set(kept.values)
-        removed += old.operations.indices.count {
-          old.operations[$0].code.isMovement && kept[$0] == nil
-        }
-        added += new.operations.indices.count {
-          new.operations[$0].code.isMovement && !stays.contains($0)
-        }
-      }
-      outcome.stages.append(
-        Stage(
-          info: info, removed: removed, added: added,
-          certificates: rewrite.certificates.count + rewrite.constants.count,
-          counters: rewrite.counters))
-      outcome.graph = rewrite.graph
+      var stage = Stage(
+        info: type(of: pass).info, removed: 0, added: 0, certificates: 0, counters: [])
+      while try apply(pass, to: &outcome.graph, &stage), pass.isRepeated {}
+      outcome.stages.append(stage)
     }
     return outcome
+  }
+
+  /// Runs one pass once, adds to its counts and says whether it changed a function.
+  private func apply(
+    _ pass: any GraphPass, to graph: inout Graph, _ stage: inout Stage
+  ) throws(DiagnosticError) -> Bool {
+    let info = stage.info
+    let rewrite = try pass.run(graph)
+    do {
+      try Verifier.verify(rewrite.graph)
+      try CertificateChecker.check(before: graph, rewrite: rewrite)
+    } catch {
+      throw DiagnosticError(
+        error.diagnostics.map {
+          var problem = $0
+          problem.notes.append(
+            "found after \(info.name): a mistake of the tool, not of the model")
+          return problem
+        })
+    }
+    for (old, new) in zip(graph.functions, rewrite.graph.functions) {
+      guard let kept = rewrite.kept[old.name] else { continue }
+      let stays = Set(kept.values)
+      stage.removed += old.operations.indices.count {
+        old.operations[$0].code.isMovement && kept[$0] == nil
+      }
+      stage.added += new.operations.indices.count {
+        new.operations[$0].code.isMovement && !stays.contains($0)
+      }
+    }
+    stage.certificates += rewrite.certificates.count + rewrite.constants.count
+    for counter in rewrite.counters {
+      if let known = stage.counters.firstIndex(where: { $0.name == counter.name }) {
+        stage.counters[known].count += counter.count
+      } else {
+        stage.counters.append(counter)
+      }
+    }
+    graph = rewrite.graph
+    return !rewrite.kept.isEmpty
   }
 }
 

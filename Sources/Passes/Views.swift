@@ -32,6 +32,17 @@ struct Views {
     self.definitions = definitions
   }
 
+  /// For every value, how many operations read it; results of the function count as one more.
+  func readerCounts() -> [Int] {
+    var counts = [Int](repeating: 0, count: function.values.count)
+    for operation in function.operations {
+      let read = Set(operation.operands)
+      for case .value(let id) in read { counts[id.index] += 1 }
+    }
+    for id in function.results { counts[id.index] += 1 }
+    return counts
+  }
+
   /// The operation that defines a value; nil for an input.
   func definition(_ value: ValueID) -> GraphIR.Operation? {
     let index = definitions[value.index]

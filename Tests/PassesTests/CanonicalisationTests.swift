@@ -32,6 +32,7 @@ import Testing
           naive.usesThreeAxes = variant == 1 || variant == 2
           naive.transposesFirst = variant == 0 || variant == 3
           naive.addsMask = variant >= 2
+          naive.hasBatchAxis = variant == 2 || variant == 0
           all.append(
             Spelling(
               naive: naive,

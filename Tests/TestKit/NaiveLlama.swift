@@ -36,6 +36,8 @@ public struct NaiveLlama: Sendable {
   public var usesThreeAxes = false
   /// Whether keys are transposed before they are repeated.
   public var transposesFirst = false
+  /// Whether activations between operations have a leading axis for batches, of one.
+  public var hasBatchAxis = false
   /// Whether a table's rows are added to the scores, instead of the operation that masks.
   public var addsMask = false
   /// What such a table holds where it hides.
@@ -144,11 +146,23 @@ private struct Exporter {
         values[operation.results[0]] = attention(
           operands, scale: operation.float("scale") ?? 1,
           like: source[operation.results[0]].type)
+      case .add, .mul, .silu:
+        let id = operation.results[0]
+        let type = batched(source[id].type)
+        values[id] = function.append(
+          operation.code, operands, type: type, attributes: operation.attributes, provenance: site)
       default:
+        let flat = operands.map { operand -> Operand in
+          guard case .value(let id) = operand, extents(id).count == 3 else { return operand }
+          return .value(move(.reshape, id, Array(extents(id).dropFirst())))
+        }
         for id in operation.results {
-          values[id] = function.append(
-            operation.code, operands, type: source[id].type, attributes: operation.attributes,
+          let made = function.append(
+            operation.code, flat, type: source[id].type, attributes: operation.attributes,
             provenance: site)
+          let isLast = source.results.contains(id)
+          values[id] =
+            naive.hasBatchAxis && !isLast ? move(.reshape, made, [1] + extents(made)) : made
         }
         if operation.results.isEmpty {
           function.operations.append(
@@ -160,6 +174,11 @@ private struct Exporter {
     }
     function.results = source.results.compactMap { values[$0] }
     return function
+  }
+
+  /// A type with an axis for batches, if the model has them.
+  func batched(_ type: TensorType) -> TensorType {
+    naive.hasBatchAxis ? TensorType(Shape([1] + type.shape.dimensions), type.element) : type
   }
 
   mutating func move(
@@ -206,7 +225,7 @@ private struct Exporter {
 
   /// `[1, heads, n, head_dim]` → `[n, heads*head_dim]`.
   mutating func merged(_ x: ValueID, like type: TensorType) -> ValueID {
-    move(.reshape, transpose(x, [0, 2, 1, 3]), type.shape.dimensions)
+    move(.reshape, transpose(x, [0, 2, 1, 3]), batched(type).shape.dimensions)
   }
 
   /// Rows of a table, repeated for all heads.
@@ -242,7 +261,7 @@ private struct Exporter {
       angles = (rows(tables.cosine, &self), rows(tables.sine, &self))
     }
     guard let angles, case .value(let source) = x else { return ValueID(0) }
-    let heads = extents(source)[1] / headDim
+    let heads = (extents(source).last ?? 0) / headDim
     let split = split(x, heads)
     let (cosine, sine) = (angle(angles.0, heads: heads), angle(angles.1, heads: heads))
     func part(_ second: Bool, _ exporter: inout Exporter) -> ValueID {
