@@ -122,7 +122,8 @@ extension CertificateChecker {
     guard let write, corresponds(certificate.source, write.operands[0], walkers),
       let old = walkers.old.function.operations.first(where: {
         $0.code == .cacheWrite && $0.operands[2] == .state(state)
-      }), old.operands[0] == .value(certificate.entry)
+      }), old.operands[0] == .value(certificate.entry),
+      corresponds(old.operands[1], write.operands[1], walkers)
     else { return nil }
     let rows = after.type(of: write.operands[0], in: walkers.new.function).shape[0]
     let cache = after[state].type.shape

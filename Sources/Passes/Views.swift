@@ -21,7 +21,14 @@ struct Views {
   /// For every value, the index of the operation that defines it; −1 for inputs.
   let definitions: [Int]
 
-  /// Reads the definitions of a function that the verifier has passed.
+  /// The view of every value, each made of those before it: graphs whose movement shares values twofold at
+  /// every step take no longer than others.
+  private var views: [View] = []
+
+  /// Operations looked through at most; no exporter needs as many.
+  static let longestPath = 256
+
+  /// Looks through the movement of a function that the verifier has passed.
   init(_ graph: Graph, _ function: Function) {
     self.graph = graph
     self.function = function
@@ -30,6 +37,10 @@ struct Views {
       for id in operation.results { definitions[id.index] = index }
     }
     self.definitions = definitions
+    views = function.values.indices.map { own(ValueID($0)) }
+    for operation in function.operations where operation.code.isMovement {
+      for id in operation.results { views[id.index] = looked(through: operation, to: id) }
+    }
   }
 
   /// For every value, how many operations read it; results of the function count as one more.
@@ -59,14 +70,14 @@ struct Views {
   /// The shape of an operand.
   func shape(_ operand: Operand) -> Shape { graph.type(of: operand, in: function).shape }
 
-  /// Looks through all movement before a value. Where a composed map would be no mixed-radix map, the
-  /// view ends; the value itself is the last resort.
-  func view(_ value: ValueID) -> View {
-    var view = View(
-      source: .value(value), map: .identity(function[value].type.shape.count), path: [])
-    while let next = step(view) { view = next }
-    return view
+  /// A value as its own source.
+  private func own(_ id: ValueID) -> View {
+    View(source: .value(id), map: .identity(function[id].type.shape.count), path: [])
   }
+
+  /// What a value is with all movement before it looked through. Where a composed map would be no
+  /// mixed-radix map, the view ends; the value itself is the last resort.
+  func view(_ value: ValueID) -> View { views[value.index] }
 
   /// The view of an operand, which may be a state or a constant.
   func view(_ operand: Operand) -> View {
@@ -74,29 +85,31 @@ struct Views {
     return View(source: operand, map: .identity(shape(operand).count), path: [])
   }
 
-  /// One movement further, if there is one.
-  private func step(_ view: View) -> View? {
-    guard case .value(let id) = view.source, let operation = definition(id),
-      operation.code.isMovement
-    else { return nil }
+  /// The view of a movement's result, by the views of what it reads.
+  private func looked(through operation: GraphIR.Operation, to id: ValueID) -> View {
     if operation.code == .concat {
-      guard let joined = joined(operation), let map = view.map.then(joined.map) else { return nil }
-      return View(source: joined.source, map: map, path: view.path + [id] + joined.path)
+      guard let joined = joined(operation) else { return own(id) }
+      return View(source: joined.source, map: joined.map, path: [id] + joined.path)
     }
     let from = operation.operands[0]
-    guard let own = operation.movementMap(from: shape(from), to: function[id].type.shape),
-      let map = view.map.then(own)
-    else { return nil }
-    return View(source: from, map: map, path: view.path + [id])
+    guard let step = operation.movementMap(from: shape(from), to: function[id].type.shape) else {
+      return own(id)
+    }
+    let before = view(from)
+    guard let map = step.then(before.map), before.path.count < Self.longestPath else {
+      return View(source: from, map: step, path: [id])
+    }
+    return View(source: before.source, map: map, path: [id] + before.path)
   }
 
   /// A concatenation of two parts of one source.
   private func joined(_ operation: GraphIR.Operation) -> View? {
     let (a, b) = (view(operation.operands[0]), view(operation.operands[1]))
-    guard a.source == b.source, let outer = outerCount(operation),
-      let map = a.map.joined(with: b.map, outer: outer)
+    guard a.source == b.source, a.path.count + b.path.count < Self.longestPath,
+      let outer = outerCount(operation), let map = a.map.joined(with: b.map, outer: outer)
     else { return nil }
-    return View(source: a.source, map: map, path: a.path + b.path)
+    let known = Set(a.path)
+    return View(source: a.source, map: map, path: a.path + b.path.filter { !known.contains($0) })
   }
 
   /// The product of the extents in front of a concatenation's axis.

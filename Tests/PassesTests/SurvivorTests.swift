@@ -99,6 +99,35 @@ import Testing
     #expect(try reasons(-100).contains { $0.contains("is no causal mask") })
   }
 
+  /// Movement that reads its own past twice at every step is looked through once.
+  @Test(.timeLimit(.minutes(1))) func sharedMovementTakesNoTime() throws {
+    var graph = Graph(name: "shared")
+    var function = Function(name: "f")
+    let type = TensorType([4, 8], .float32)
+    var x = function.addInput(type)
+    for step in 0..<400 {
+      func emit(
+        _ code: OpCode, _ operands: [ValueID], _ shape: Shape, _ attributes: [String: Attribute]
+      ) -> ValueID {
+        function.append(
+          code, operands.map { .value($0) }, type: TensorType(shape, .float32),
+          attributes: attributes, provenance: Provenance("step \(step)"))
+      }
+      func half(_ start: Int) -> ValueID {
+        emit(.slice, [x], [4, 4], ["axis": .int(1), "start": .int(start), "step": .int(1)])
+      }
+      let (first, second) = (half(0), half(4))
+      x = emit(.concat, [second, first], [4, 8], ["axis": .int(1)])
+    }
+    function.results = [
+      function.append(.softmax, [.value(x)], type: type, provenance: Provenance("end"))
+    ]
+    graph.functions = [function]
+    let report = try graph.canonicalised().report
+    #expect(report.initial == 1200)
+    #expect(report.survivors.count <= 1200)
+  }
+
   /// Neighbours on both sides are cheap to move, single numbers are not.
   @Test func costsFollowTheRuns() throws {
     func cycles(_ permutation: [Int], _ shape: Shape) throws -> Int {
