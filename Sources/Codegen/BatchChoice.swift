@@ -6,7 +6,7 @@ public enum BatchChoice: Sendable, Hashable {
   case fastest(promptTokens: Int)
 
   /// Sizes to choose from.
-  static let candidates = [4, 8, 16, 32, 64]
+  static let candidates = [8, 16, 32, 64]
   /// How much longer a smaller batch, which takes less memory and a shorter stream, may take: a part of
   /// the shortest time.
   static let tolerance = 0.15

@@ -86,6 +86,8 @@ public struct ProgramCompiler {
   private struct Candidate {
     let scheduled: [Scheduled]
     let state: StateLayout
+    /// Batches start at multiples of this.
+    let alignment: Int
     let arena: Int
     /// The most that is alive in it at once.
     var arenaBound: Int { scheduled.map(\.plan.lowerBound).max() ?? 0 }
@@ -155,20 +157,22 @@ public struct ProgramCompiler {
   ) throws(DiagnosticError) -> [Candidate] {
     func candidate(_ prefill: Function?) throws(DiagnosticError) -> Candidate {
       let functions = [decode] + (prefill.map { [$0] } ?? [])
+      let state = try StateLayout(
+        graph, tokens: prefill?.tokens ?? 1, rowBytes: Self.embeddingWidth(decode),
+        accelerator: accelerator)
+      let alignment = try state.alignment(of: prefill?.tokens ?? 1)
       let scheduled = functions.map { function in
         Scheduled(
           function: function,
           plan: BufferPlan(function: function, order: Array(function.operations.indices)) {
-            OperationLowering.scratchBytes($0, of: function, in: graph)
+            OperationLowering.scratchBytes($0, of: function, in: graph, caches: state.caches)
           })
       }
-      let state = StateLayout(
-        graph, tokens: prefill?.tokens ?? 1, rowBytes: Self.embeddingWidth(decode))
       let arena = scheduled.map(\.plan.bytes).max() ?? 0
       // Nothing is encoded for a target that cannot hold the parts whose size is already known.
       let plan = try MemoryPlan(sizes: [.arena: arena, .state: state.bytes], target: target)
       return Candidate(
-        scheduled: scheduled, state: state, arena: arena,
+        scheduled: scheduled, state: state, alignment: alignment, arena: arena,
         places: plan.entries.map(\.memory),
         isInPlace: weightsFitOnChip(graph, arena: arena, state: state.bytes))
     }
@@ -203,6 +207,8 @@ public struct ProgramCompiler {
     /// What the runtime or a base pointer picks rows of is kept apart from what the NPU reads again and
     /// again.
     let tables: ParamsBuilder
+    /// What the state region starts with.
+    let fills: [Manifest.Fill]
     let sizes: [Region: Int]
     let memory: MemoryPlan
     let decode: DecodeEstimate
@@ -225,10 +231,7 @@ public struct ProgramCompiler {
         entry, graph: graph, state: candidate.state, packed: packed, tiling: tiling,
         fetch: fetch, params: &params, tables: &tables, into: &emitted)
     }
-    if options.prefixTokens > 0 {
-      try tables.reservePrefix(
-        bytes: options.prefixTokens * candidate.state.cacheHeads * (params.cacheRowBytes ?? 0))
-    }
+    let fills = try fills(candidate.state, &tables)
     let sizes: [Region: Int] = [
       .weights: tables.bytes, .arena: candidate.arena,
       .staging: (fetch.staging?.buffers ?? 0) * (fetch.staging?.stride ?? 0),
@@ -246,8 +249,30 @@ public struct ProgramCompiler {
         tokens: candidate.scheduled[1].tokens, batch: batch.cycles, decode: decode.cycles)
     }
     return Lowered(
-      candidate: candidate, emitted: emitted, params: params, tables: tables, sizes: sizes,
-      memory: memory, decode: decode, cost: cost)
+      candidate: candidate, emitted: emitted, params: params, tables: tables, fills: fills,
+      sizes: sizes, memory: memory, decode: decode, cost: cost)
+  }
+
+  /// Places what the state region starts with in the weights region, with room for a prefix's part.
+  private func fills(
+    _ state: StateLayout, _ tables: inout ParamsBuilder
+  ) throws(DiagnosticError) -> [Manifest.Fill] {
+    var fills: [Manifest.Fill] = []
+    for piece in state.initialContent {
+      fills.append(
+        Manifest.Fill(
+          offset: piece.offset, stride: piece.stride, count: piece.count,
+          source: try tables.place(piece.content, "stream"), sourceStride: 0,
+          bytes: piece.content.count))
+    }
+    for row in state.prefixRows(options.prefixTokens) {
+      fills.append(
+        Manifest.Fill(
+          offset: row.offset, stride: row.stride, count: row.count,
+          source: try tables.reserve(bytes: row.count * row.bytes), sourceStride: row.bytes,
+          bytes: row.bytes))
+    }
+    return fills
   }
 
   /// What the functions' emission has produced so far.
@@ -333,12 +358,13 @@ public struct ProgramCompiler {
   }
 
   /// What the runtime sets for each token.
-  private func position(_ lowered: Lowered) -> Manifest.Position {
+  private func position(_ lowered: Lowered) throws(DiagnosticError) -> Manifest.Position {
     let (params, tables) = (lowered.params, lowered.tables)
     let state = lowered.candidate.state
     var position = Manifest.Position(
       maskOffset: state.mask, rotationOffset: params.rotation?.offset ?? 0,
-      rotationRowBytes: params.rotation?.rowBytes ?? 0, cacheRowBytes: params.cacheRowBytes ?? 0,
+      rotationRowBytes: params.rotation?.rowBytes ?? 0, rotationPlace: state.rotations,
+      values: try state.valuePlace(), keys: try state.keyPlace(),
       embeddingOffset: tables.embedding?.offset ?? 0,
       embeddingRowBytes: tables.embedding?.rowBytes ?? 0,
       multiplierOffset: tables.embedding?.multipliers ?? 0, multiplierPlace: state.multipliers,
@@ -348,8 +374,10 @@ public struct ProgramCompiler {
         options.batch == .asGiven ? min($0.from, $0.tokens) : $0.from
       }
         ?? 0)
-    position.prefixOffset = tables.prefix ?? 0
-    position.cacheHeads = state.cacheHeads
+    position.fills = lowered.fills
+    position.selectionPlace = state.selection
+    position.validityPlace = state.validity
+    position.prefillAlignment = lowered.candidate.alignment
     return position
   }
 
@@ -434,7 +462,7 @@ public struct ProgramCompiler {
         at: place)
     }
     return JobLinear(
-      packed: layer, tokens: tokens, block: block,
+      packed: layer, block: block,
       input: NPUTensor(.arena, input, key.inputElement, 1, tokens, layer.inputs),
       output: NPUTensor(.arena, output, key.outputElement, 1, tokens, layer.outputs),
       name: operation.provenance.source)
@@ -456,7 +484,7 @@ public struct ProgramCompiler {
       (lowered.sizes[.weights] ?? 0) + (lowered.sizes[.params] ?? 0) + emitted.commands.count
       + emitted.words.count * 4 + facts.tokenizer.count
     let context = graph.states.first?.type.shape[1] ?? 0
-    let position = position(lowered)
+    let position = try position(lowered)
     let steps = Step.decode(emitted.words) ?? []
     var manifest = Manifest(
       model: Manifest.Model(
@@ -477,7 +505,9 @@ public struct ProgramCompiler {
           $0 + $1.function.operations.count { $0.code.isMovement }
         },
         cpuOps: steps.count { $0.kernel != .npuJob }, decodeCycles: lowered.decode.cycles,
-        decodeCPUCycles: CPUCost.cycles(tokens: 1, embeddingBytes: position.embeddingRowBytes),
+        decodeCPUCycles: CPUCost.cycles(
+          tokens: 1, embeddingBytes: position.embeddingRowBytes,
+          rotationBytes: position.rotationRowBytes),
         decodeBoundCycles: lowered.decode.bound, prefillCycles: lowered.cost?.batch ?? 0))
     manifest.energy = Manifest.EnergyCosts(
       mac: target.npu.macEnergy.value, cycle: target.npu.cycleEnergy.value,

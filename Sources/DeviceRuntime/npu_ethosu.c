@@ -29,10 +29,9 @@ int swl_npu_run_ethosu(struct swl_context *context, const swl_job *job) {
   int result;
   swl_base_pointers(context, pointers);
   for (int i = 0; i < SWL_BASE_COUNT; i++) {
-    int region = i == SWL_BASE_EMBEDDING   ? SWL_REGION_WEIGHTS
-                 : i == SWL_BASE_ROTATION  ? SWL_REGION_PARAMS
-                 : i == SWL_BASE_CACHE_ROW ? SWL_REGION_STATE
-                                           : i;
+    int region = i == SWL_BASE_EMBEDDING                        ? SWL_REGION_WEIGHTS
+                 : i == SWL_BASE_VALUES || i == SWL_BASE_KEYS ? SWL_REGION_STATE
+                                                              : i;
     base[i] = (uint64_t)(uintptr_t)pointers[i];
     // A pointer into a region reaches to the region's end.
     bytes[i] = sizes[region] - (size_t)(pointers[i] - context->base[region]);

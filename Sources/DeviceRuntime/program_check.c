@@ -64,6 +64,38 @@ static swl_status check_steps(const swl_program *program, const swl_steps *steps
   return SWL_OK;
 }
 
+/// Checks that a base pointer stays in the state region at all positions.
+static void check_cache_place(checker *c, const swl_cache_place *p) {
+  uint32_t inside;
+  uint64_t end;
+  require(c, p->chunk >= 1 && p->period >= 1 && p->offsets != NULL && p->offset_count >= 1 &&
+                 p->offset_count <= SWL_MAX_CONTEXT);
+  if (!c->ok) {
+    return;
+  }
+  inside = p->chunk < c->program->context ? p->chunk : c->program->context;
+  require(c, p->offset_count >= (p->period < inside ? p->period : inside));
+  end = (uint64_t)((c->program->context - 1) / p->chunk) * p->chunk_bytes +
+        (uint64_t)((inside - 1) / p->period) * p->period_bytes;
+  for (uint32_t i = 0; i < p->offset_count; i++) {
+    require(c, end + p->offsets[i] < c->program->region_bytes[SWL_REGION_STATE]);
+  }
+}
+
+/// Checks what is copied into the state region before a conversation.
+static void check_fills(checker *c) {
+  const swl_program *program = c->program;
+  require(c, program->fill_count <= SWL_MAX_FILLS && (program->fill_count == 0 || program->fills != NULL));
+  for (uint32_t i = 0; c->ok && i < program->fill_count; i++) {
+    const swl_fill *fill = &program->fills[i];
+    require(c, fill->count >= 1);
+    require(c, c->ok && fill->offset + (uint64_t)(fill->count - 1) * fill->stride + fill->bytes <=
+                            program->region_bytes[SWL_REGION_STATE]);
+    require(c, c->ok && fill->source + (uint64_t)(fill->count - 1) * fill->source_stride + fill->bytes <=
+                            program->region_bytes[SWL_REGION_WEIGHTS]);
+  }
+}
+
 swl_status swl_program_check(const swl_program *program) {
   checker c;
   swl_status status;
@@ -83,11 +115,20 @@ swl_status swl_program_check(const swl_program *program) {
   require(&c, program->context >= 1 && program->context <= SWL_MAX_CONTEXT);
   require(&c, program->decode.tokens == 1 && program->prefill.tokens <= program->context);
   place(&c, program->logits, program->vocabulary, 2);
-  place(&c, SWL_MAKE_REF(SWL_REGION_STATE, program->mask), program->context, 4);
+  place(&c, SWL_MAKE_REF(SWL_REGION_STATE, program->mask), program->context, 2);
   place(&c, SWL_MAKE_REF(SWL_REGION_PARAMS, program->rotation),
               (uint64_t)program->context * program->rotation_row_bytes, 1);
-  place(&c, SWL_MAKE_REF(SWL_REGION_STATE, 0),
-              (uint64_t)program->context * program->cache_row_bytes, 1);
+  require(&c, program->rotation_place <= 0x1FFFFFFFu && program->rotation_place % 16 == 0);
+  place(&c, SWL_MAKE_REF(SWL_REGION_STATE, program->rotation_place),
+              (uint64_t)batch * program->rotation_row_bytes, 1);
+  require(&c, program->selection_place <= 0x1FFFFFFFu && program->validity_place <= 0x1FFFFFFFu);
+  place(&c, SWL_MAKE_REF(SWL_REGION_STATE, program->selection_place), 10, 2);
+  place(&c, SWL_MAKE_REF(SWL_REGION_STATE, program->validity_place), batch, 2);
+  require(&c, program->prefill_alignment >= 1 &&
+                  (program->prefill_alignment & (program->prefill_alignment - 1)) == 0);
+  check_cache_place(&c, &program->values);
+  check_cache_place(&c, &program->keys);
+  check_fills(&c);
   if (program->embedding_row_bytes > 0) {
     require(&c, program->embedding <= 0x1FFFFFFFu && program->multipliers <= 0x1FFFFFFFu &&
                     program->multiplier_place <= 0x1FFFFFFFu);
@@ -102,18 +143,10 @@ swl_status swl_program_check(const swl_program *program) {
                   (uint64_t)batch * program->embedding_row_bytes, 1);
     }
   }
-  if (program->prefix_tokens > 0) {
-    require(&c, program->prefix_tokens < program->context && program->prefix <= 0x1FFFFFFFu);
-    require(&c, program->cache_heads <= SWL_MAX_HEADS && program->cache_row_bytes <= SWL_MAX_ROW);
-    place(&c, SWL_MAKE_REF(SWL_REGION_WEIGHTS, program->prefix),
-          (uint64_t)program->cache_heads * program->prefix_tokens * program->cache_row_bytes, 1);
-    place(&c, SWL_MAKE_REF(SWL_REGION_STATE, 0),
-          (uint64_t)program->cache_heads * program->context * program->cache_row_bytes, 1);
-  }
-  require(&c, program->mask >= (batch - 1) * 4);
+  require(&c, program->prefix_tokens == 0 || program->prefix_tokens < program->context);
+  require(&c, program->mask >= (batch - 1) * 2);
   require(&c, program->mask <= 0x1FFFFFFFu && program->rotation <= 0x1FFFFFFFu);
-  require(&c, program->rotation % 16 == 0 && program->rotation_row_bytes % 16 == 0 &&
-                  program->cache_row_bytes % 16 == 0);
+  require(&c, program->rotation % 16 == 0 && program->rotation_row_bytes % 16 == 0);
   if (!c.ok) {
     return SWL_ERROR_PROGRAM;
   }

@@ -20,8 +20,15 @@ static swl_status run_step(swl_context *context, uint32_t kernel, const uint32_t
 }
 
 /// The score mask: one number for each position of the context.
-static int32_t *mask_of(const swl_context *context) {
+static int16_t *mask_of(const swl_context *context) {
   return at(context, SWL_MAKE_REF(SWL_REGION_STATE, context->program->mask));
+}
+
+/// How far the caches' numbers of a position are behind those of position 0.
+static uint32_t cache_offset(const swl_cache_place *place, uint32_t position) {
+  uint32_t inside = position % place->chunk;
+  return position / place->chunk * place->chunk_bytes +
+         inside / place->period * place->period_bytes + place->offsets[inside % place->period];
 }
 
 void swl_base_pointers(const swl_context *context, uint8_t *base[SWL_BASE_COUNT]) {
@@ -31,15 +38,13 @@ void swl_base_pointers(const swl_context *context, uint8_t *base[SWL_BASE_COUNT]
   for (int i = 0; i < SWL_REGION_COUNT; i++) {
     base[i] = context->base[i];
   }
-  base[SWL_BASE_ROTATION] =
-      context->base[SWL_REGION_PARAMS] + program->rotation + row * program->rotation_row_bytes;
   base[SWL_BASE_EMBEDDING] = context->base[SWL_REGION_WEIGHTS] + program->embedding +
                              (uint32_t)context->token * program->embedding_row_bytes;
-  base[SWL_BASE_CACHE_ROW] =
-      context->base[SWL_REGION_STATE] + row * program->cache_row_bytes;
+  base[SWL_BASE_VALUES] = context->base[SWL_REGION_STATE] + cache_offset(&program->values, row);
+  base[SWL_BASE_KEYS] = context->base[SWL_REGION_STATE] + cache_offset(&program->keys, row);
 }
 
-/// Sixteen bytes: what rows of the embedding table consist of.
+/// Sixteen bytes: what rows of tables consist of.
 typedef struct quad {
   uint32_t words[4];
 } quad;
@@ -50,14 +55,39 @@ static void copy_row(quad *to, const quad *from, uint32_t bytes) {
   }
 }
 
-/// Puts what a step list of `rows` tokens reads of them where it reads it: the multipliers of their
-/// embeddings and, unless a base pointer points at the only one, the embeddings.
+/// Says where a token's numbers go among those that share a base pointer, or which rows of a batch hold
+/// tokens.
+static void select_places(const swl_context *context, uint32_t count, uint32_t rows) {
+  const swl_program *program = context->program;
+  if (rows > 1) {
+    int16_t *valid = at(context, SWL_MAKE_REF(SWL_REGION_STATE, program->validity_place));
+    for (uint32_t t = 0; t < rows; t++) {
+      valid[t] = t < count;
+    }
+  } else {
+    int16_t *chosen = at(context, SWL_MAKE_REF(SWL_REGION_STATE, program->selection_place));
+    for (uint32_t i = 0; i < 8; i++) {
+      chosen[i] = i == context->position % 8;
+    }
+    chosen[8] = context->position % 2 == 0;
+    chosen[9] = context->position % 2 == 1;
+  }
+}
+
+/// Puts what a step list of `rows` tokens reads of them where it reads it: the rotations of their
+/// positions, the multipliers of their embeddings and, unless a base pointer points at the only one, the
+/// embeddings.
 static void place_tokens(const swl_context *context, const int32_t *tokens, uint32_t count,
                          uint32_t rows) {
   const swl_program *program = context->program;
   uint32_t bytes = program->embedding_row_bytes;
+  uint32_t turn = program->rotation_row_bytes;
   const int32_t *multipliers;
   int32_t *factors;
+  // Positions follow each other, and so do their rows.
+  copy_row(at(context, SWL_MAKE_REF(SWL_REGION_STATE, program->rotation_place)),
+           at(context, SWL_MAKE_REF(SWL_REGION_PARAMS, program->rotation + context->position * turn)),
+           rows * turn);
   if (bytes == 0) {
     return;
   }
@@ -78,10 +108,14 @@ static void place_tokens(const swl_context *context, const int32_t *tokens, uint
 static swl_status run_steps(swl_context *context, const swl_steps *steps, const int32_t *tokens,
                             uint32_t count) {
   uint32_t next = 0;
+  if (context->failed) {
+    return SWL_ERROR_NPU;
+  }
   // Each later row of a batch sees one position more than the row before, by where its mask starts.
-  int32_t *mask = mask_of(context) + context->position;
-  mask[0] = INT32_MAX;
+  int16_t *mask = mask_of(context) + context->position;
+  mask[0] = INT16_MAX;
   context->token = tokens[0];
+  select_places(context, count, steps->tokens);
   place_tokens(context, tokens, count, steps->tokens);
   while (next < steps->count) {
     uint32_t head = steps->words[next];
@@ -92,12 +126,14 @@ static swl_status run_steps(swl_context *context, const swl_steps *steps, const 
     }
     status = run_step(context, head & 0xFFu, steps->words + next + 1);
     if (status != SWL_OK) {
+      // Numbers are added to the caches: what a job left there would be in the way of another try.
+      context->failed = 1;
       return status;
     }
     next += head >> 8;
   }
   for (uint32_t t = 1; t < count; t++) {
-    mask[t] = INT32_MAX;
+    mask[t] = INT16_MAX;
   }
   context->position += count;
   return SWL_OK;
@@ -139,22 +175,25 @@ void swl_reset(swl_context *context) {
   const swl_program *program = context->program;
   uint32_t first = program->prefix_tokens;
   if (context->base[SWL_REGION_STATE] != NULL) {
-    uint32_t row = program->cache_row_bytes;
-    int32_t *mask = mask_of(context);
+    int16_t *mask = mask_of(context);
     memset(context->base[SWL_REGION_STATE], 0, program->region_bytes[SWL_REGION_STATE]);
     for (uint32_t i = 0; i < program->context; i++) {
-      mask[i] = i < first ? INT32_MAX : SWL_MASKED;
+      mask[i] = i < first ? INT16_MAX : SWL_MASKED;
     }
-    for (uint32_t head = 0; first > 0 && head < program->cache_heads; head++) {
-      memcpy(context->base[SWL_REGION_STATE] + (size_t)head * program->context * row,
-             context->base[SWL_REGION_WEIGHTS] + program->prefix + (size_t)head * first * row,
-             (size_t)first * row);
+    for (uint32_t f = 0; f < program->fill_count; f++) {
+      const swl_fill *fill = &program->fills[f];
+      for (uint32_t i = 0; i < fill->count; i++) {
+        memcpy(context->base[SWL_REGION_STATE] + fill->offset + (size_t)i * fill->stride,
+               context->base[SWL_REGION_WEIGHTS] + fill->source + (size_t)i * fill->source_stride,
+               fill->bytes);
+      }
     }
     for (uint32_t i = 1; i < program->prefill.tokens; i++) {
-      *(mask - i) = INT32_MAX;
+      *(mask - i) = INT16_MAX;
     }
   }
   context->position = first;
+  context->failed = 0;
   context->token = 0;
   context->last_step = 0;
 }
@@ -191,7 +230,8 @@ swl_status swl_prompt(swl_context *context, const int32_t *tokens, uint32_t coun
     // are written, so all need room.
     uint32_t batch = program->prefill.tokens;
     uint32_t rows = count - 1 < batch ? count - 1 : batch;
-    int batched = rows > 0 && rows >= program->prefill_from && batch <= room(context);
+    int batched = rows > 0 && rows >= program->prefill_from && batch <= room(context) &&
+                  (context->position & (program->prefill_alignment - 1)) == 0;
     const swl_steps *steps = batched ? &program->prefill : &program->decode;
     swl_status status;
     rows = batched ? rows : 1;

@@ -6,10 +6,8 @@
 
 /// Most positions of a KV cache.
 #define SWL_MAX_CONTEXT 16384u
-/// Most heads of all KV caches together.
-#define SWL_MAX_HEADS 65536u
-/// Most bytes of a row of a KV cache.
-#define SWL_MAX_ROW 65536u
+/// Most rows that are copied into the state region before a conversation.
+#define SWL_MAX_FILLS 65536u
 /// Largest right shift of a fixed-point factor.
 #define SWL_MAX_SHIFT 62u
 

@@ -77,8 +77,7 @@ extension OpCode {
         integer: signature(
           "q", "pos", "$k", "$v",
           integers: [
-            "heads", "kv_heads", "head_dim", "score_multiplier", "score_shift", "multiplier",
-            "shift",
+            "heads", "kv_heads", "head_dim", "score_shift", "multiplier", "shift",
           ]))
     case .silu, .gelu: define(float: signature("x"), integer: nil)
     case .lut: define(float: nil, integer: signature("x", "@table"))

@@ -102,7 +102,7 @@ extension Verifier {
   private static func range(of name: String) -> ClosedRange<Int> {
     switch name {
     case "shift", "score_shift": 0...62
-    case "multiplier", "score_multiplier": 0...Int(Int32.max)
+    case "multiplier": 0...Int(Int32.max)
     case "eps_q": 0...(1 << 27)
     case "head_dim": 2...256
     case "axis": 0...15

@@ -3,11 +3,11 @@ public enum BasePointer: Int, Sendable, CaseIterable {
   /// The regions, at their first byte.
   case weights = 0
   case arena, staging, state, params
-  /// The rotation table's row of the position, in `params`.
-  case rotation
-  /// Each cache's row of the position, in `state`: what lies at the caches' first byte is moved on by
-  /// as many rows as tokens were read.
-  case cacheRow
+  /// The caches' values of the position, in `state`: as far behind the first byte as they are behind those
+  /// of position 0.
+  case values
+  /// The caches' keys of the position, in the same way.
+  case keys
   /// The embedding table's row of the token, in `weights`.
   case embeddingRow
 
@@ -22,14 +22,17 @@ public enum BasePointer: Int, Sendable, CaseIterable {
     }
   }
 
+  /// Whether it follows the position through the caches.
+  public var isOfCaches: Bool { self == .values || self == .keys }
+
   /// The region its bytes are in.
   public var region: Region {
     switch self {
     case .weights, .embeddingRow: .weights
     case .arena: .arena
     case .staging: .staging
-    case .state, .cacheRow: .state
-    case .params, .rotation: .params
+    case .state, .values, .keys: .state
+    case .params: .params
     }
   }
 }

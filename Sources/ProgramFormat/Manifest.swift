@@ -36,7 +36,7 @@ public struct Manifest: Codable, Sendable, Equatable {
   /// The value of `format`.
   public static let formatName = "swiftlet-package"
   /// The version written now.
-  public static let currentVersion = 3
+  public static let currentVersion = 4
 
   /// The model's facts.
   public struct Model: Codable, Sendable, Equatable {
@@ -197,15 +197,22 @@ public struct Manifest: Codable, Sendable, Equatable {
 
   /// What depends on the position or the token, and is set by the runtime before a job.
   public struct Position: Codable, Sendable, Equatable {
-    /// The byte offset of the score mask in the state region: int32, one for each position.
+    /// The byte offset of the score mask in the state region: int16, one for each position.
     public var maskOffset: Int
-    /// The byte offset of the rotation table in the params region, and the bytes of its rows: base
-    /// pointer 5 is at the position's row.
+    /// The byte offset of the rotation table in the params region, the bytes of its rows, and the byte offset
+    /// in the state region of the place where those of the positions are copied.
     public var rotationOffset: Int
     public var rotationRowBytes: Int
-    /// The bytes of a cache's rows: base pointer 6 is as many rows into the state region as there are
-    /// tokens.
-    public var cacheRowBytes: Int
+    public var rotationPlace: Int
+    /// Where base pointers 5 and 6 are in the state region.
+    public var values: CachePlace
+    public var keys: CachePlace
+    /// What the state region starts with, but for zeros.
+    public var fills: [Fill] = []
+    /// The byte offset in the state region of ten int16 numbers: a one among eight for the position modulo 8,
+    /// and among two for it modulo 2; and of as many as a batch has rows, 1 for those that hold a token.
+    public var selectionPlace = 0
+    public var validityPlace = 0
     /// The byte offset of the embedding table in the weights region, and the bytes of its rows: base
     /// pointer 7 is at the token's row. Rows of 0 bytes: there is no table.
     public var embeddingOffset: Int
@@ -220,17 +227,16 @@ public struct Manifest: Codable, Sendable, Equatable {
     /// other rows are wasted.
     public var prefillFrom: Int
 
-    /// How many tokens of a fixed beginning the caches hold from the start, and the byte offset in the
-    /// weights region of their rows, head by head.
+    /// Batches start at positions that are multiples of this power of two.
+    public var prefillAlignment = 1
+    /// How many tokens of a fixed beginning the caches hold from the start.
     public var prefixTokens = 0
-    public var prefixOffset = 0
-    /// How many heads all caches have; they lie one after the other from the state region's first byte.
-    public var cacheHeads = 0
 
     /// What depends on the position and the token.
     public init(
-      maskOffset: Int, rotationOffset: Int, rotationRowBytes: Int, cacheRowBytes: Int,
-      embeddingOffset: Int = 0, embeddingRowBytes: Int = 0, multiplierOffset: Int = 0,
+      maskOffset: Int, rotationOffset: Int, rotationRowBytes: Int, rotationPlace: Int,
+      values: CachePlace, keys: CachePlace, embeddingOffset: Int = 0, embeddingRowBytes: Int = 0,
+      multiplierOffset: Int = 0,
       multiplierPlace: Int = 0, embeddingPlace: Int = 0, prefillFrom: Int = 1
     ) {
       self.prefillFrom = prefillFrom
@@ -242,8 +248,64 @@ public struct Manifest: Codable, Sendable, Equatable {
       self.maskOffset = maskOffset
       self.rotationOffset = rotationOffset
       self.rotationRowBytes = rotationRowBytes
-      self.cacheRowBytes = cacheRowBytes
+      self.rotationPlace = rotationPlace
+      self.values = values
+      self.keys = keys
     }
+  }
+
+  /// How a base pointer follows the position `p` through the caches: it is `p / chunk * chunkBytes`,
+  /// `q / period * periodBytes` with `q = p % chunk`, and `offsets[q % period]` bytes into the state region.
+  public struct CachePlace: Codable, Sendable, Equatable {
+    public var chunk: Int
+    public var chunkBytes: Int
+    public var period: Int
+    public var periodBytes: Int
+    public var offsets: [Int]
+
+    /// How a base pointer follows the position.
+    public init(chunk: Int, chunkBytes: Int, period: Int, periodBytes: Int, offsets: [Int]) {
+      self.chunk = chunk
+      self.chunkBytes = chunkBytes
+      self.period = period
+      self.periodBytes = periodBytes
+      self.offsets = offsets
+    }
+
+    /// Bytes into the state region; nil for a position that the table does not have.
+    public func offset(of position: Int) -> Int? {
+      guard chunk > 0, period > 0, position >= 0 else { return nil }
+      let inside = position % chunk
+      guard offsets.indices.contains(inside % period) else { return nil }
+      return position / chunk * chunkBytes + inside / period * periodBytes
+        + offsets[inside % period]
+    }
+  }
+
+  /// Bytes of the weights region that are copied to the state region before a conversation: `count` times
+  /// `bytes` bytes, `stride` bytes apart there and `sourceStride` here.
+  public struct Fill: Codable, Sendable, Equatable {
+    public var offset: Int
+    public var stride: Int
+    public var count: Int
+    public var source: Int
+    public var sourceStride: Int
+    public var bytes: Int
+
+    /// Bytes that are copied.
+    public init(
+      offset: Int, stride: Int, count: Int, source: Int, sourceStride: Int, bytes: Int
+    ) {
+      self.offset = offset
+      self.stride = stride
+      self.count = count
+      self.source = source
+      self.sourceStride = sourceStride
+      self.bytes = bytes
+    }
+
+    /// Whether it brings the keys or values of a fixed beginning: rows of their own, not the same everywhere.
+    public var isPrefix: Bool { sourceStride > 0 }
   }
 
   /// One file of the package.

@@ -233,22 +233,19 @@ struct IntegerGraphBuilder {
       guard rows.scales.allSatisfy({ $0 == rows.scales[0] }),
         keys.scales.allSatisfy({ $0 == keys.scales[0] })
       else { throw failure(before, "needs one scale for all heads of a cache") }
-      // log2(e) · 2^12, and the 7 bits that products lose.
-      let steps = factor * 1.442_695_040_888_963_4 * 0x1p19
-      let step = q * Double(keys.scales[0]) * steps
-      guard let scores = FixedMultiplier(fixed31: step) else {
-        throw failure(before, "its scale of \(step) cannot be written")
+      let step = q * Double(keys.scales[0]) * ScorePower.unit(factor)
+      guard let shift = ScorePower.shift(of: step) else {
+        throw failure(before, "its scores' scale of \(step) is no power of two that fits")
       }
-      let real = Double(rows.scales[0]) / 256 / out
-      var fixed = FixedMultiplier(multiplier: 1, shift: 0)
+      let real = Double(rows.scales[0]) / 256 / 0x1p14 / out
+      var fixed = FixedMultiplier(multiplier: 1, shift: 14)
       if function.element(.value(before.results[0])) == .int8 {
         guard let found = FixedMultiplier(fixed31: real) else {
           throw failure(before, "its scale of \(real) cannot be written")
         }
         fixed = found
       }
-      operation.attributes["score_multiplier"] = .int(Int(scores.multiplier))
-      operation.attributes["score_shift"] = .int(Int(scores.shift))
+      operation.attributes["score_shift"] = .int(shift)
       operation.attributes["multiplier"] = .int(Int(fixed.multiplier))
       operation.attributes["shift"] = .int(Int(fixed.shift))
     case .silu, .gelu:

@@ -70,6 +70,23 @@ struct ScalePlan {
       let margin = isLevelled ? Self.levelledMargin : Self.margin
       types[sites[index]] = (element, max(largest, 1e-12) * margin / limit)
     }
+    /// Gives the queries of an attention, and what rotates them, a scale that makes scores sums divided by a
+    /// power of two. They come before it, and so do the keys' scales.
+    func chooseQueryScale(_ attention: GraphIR.Operation) {
+      guard attention.operands.count > 2, case .value(let query) = attention.operands[0],
+        case .state(let keys) = attention.operands[2], let factor = attention.float("scale"),
+        let keyScale = states[keys]?.first, let index = producer[query]
+      else { return }
+      var chain = [index]
+      if function.operations[index].code == .rope,
+        case .value(let id)? = function.operations[index].operands.first, let source = producer[id]
+      {
+        chain.append(source)
+      }
+      guard let wanted = types[sites[index]]?.scale else { return }
+      let scale = ScorePower.queryScale(atLeast: wanted, keyScale: keyScale, factor: factor)
+      for step in chain { types[sites[step]]?.scale = scale }
+    }
     for (index, operation) in function.operations.enumerated() {
       if isResidual.contains(index) {
         types[sites[index]] = (.int32, residual)
@@ -82,7 +99,9 @@ struct ScalePlan {
           let scale = states[state]?.first
         else { continue }
         types[sites[index]] = (.int16, scale / 256)
+        chooseQueryScale(operation)
       case .rmsNorm, .attention, .mul:
+        if operation.code == .attention { chooseQueryScale(operation) }
         let top = try channelMax(sites[index]).max() ?? 0
         set(index, recipe.activations, largest: top)
         if recipe.activations == .int8 { types[sites[index]]?.scale /= Self.margin }

@@ -12,10 +12,9 @@ struct IntegerAttention: Sendable {
   var pitch: Int
   /// Positions of the caches.
   var context: Int
-  /// From sums to 2^-12 powers of two.
-  var scoreMultiplier: Int
+  /// From sums of products to 2^-8 powers of two.
   var scoreShift: Int
-  /// From 2^-8 steps of the values' scale to the result.
+  /// From normalised sums to the result.
   var multiplier: Int
   var shift: Int
 
@@ -27,13 +26,15 @@ struct IntegerAttention: Sendable {
     let length = position + n
     let group = heads / kvHeads
     Parallel.ranges(n * heads, grain: max(1, 131_072 / max(length * headDim, 1))) { units in
-      withUnsafeTemporaryAllocation(of: Int32.self, capacity: length + headDim) { scratch in
-        guard let scores = scratch.baseAddress else { return }
-        for unit in units {
-          let (t, h) = (unit / heads, unit % heads)
-          head(
-            q + unit * headDim, g: h / group, count: position + t + 1, k: k, v: v,
-            scores: scores, sums: scores + length, store: { store(unit * headDim + $0, $1) })
+      withUnsafeTemporaryAllocation(of: Int16.self, capacity: length) { scores in
+        withUnsafeTemporaryAllocation(of: Int64.self, capacity: headDim) { sums in
+          guard let scores = scores.baseAddress, let sums = sums.baseAddress else { return }
+          for unit in units {
+            let (t, h) = (unit / heads, unit % heads)
+            head(
+              q + unit * headDim, g: h / group, count: position + t + 1, k: k, v: v,
+              scores: scores, sums: sums, store: { store(unit * headDim + $0, $1) })
+          }
         }
       }
     }
@@ -43,55 +44,56 @@ struct IntegerAttention: Sendable {
   @inline(__always)
   private func head(
     _ q: UnsafePointer<Int16>, g: Int, count: Int, k: UnsafePointer<Int8>,
-    v: UnsafePointer<Int8>, scores: UnsafeMutablePointer<Int32>,
-    sums: UnsafeMutablePointer<Int32>, store: (Int, Int64) -> Void
+    v: UnsafePointer<Int8>, scores: UnsafeMutablePointer<Int16>,
+    sums: UnsafeMutablePointer<Int64>, store: (Int, Int64) -> Void
   ) {
     let keys = k + g * context * pitch
     let rows = v + g * context * pitch
-    let m = Int64(scoreMultiplier)
     let s = Int64(scoreShift)
-    // Positions out of reach count as −2^30.
+    let lowest = Int64(FixedTables.lowestScore)
     var top = Int16.min
     for j in 0..<count {
       let row = keys + j * pitch
+      // At most 256 products below 2^22.
       var sum: Int32 = 0
-      for i in 0..<headDim { sum &+= (Int32(q[i]) &* Int32(row[i]) &+ 64) >> 7 }
-      scores[j] = Int32(truncatingIfNeeded: Natural.shift(Int64(sum) &* m, s))
-      top = max(top, Natural.sat16(Natural.shift(Int64(scores[j]), 4)))
+      for i in 0..<headDim { sum &+= Int32(q[i]) &* Int32(row[i]) }
+      scores[j] = Int16(
+        truncatingIfNeeded: min(max(Natural.shift(Int64(sum), s), lowest), 32767))
+      top = max(top, scores[j])
     }
-    let offset = 32759 - 16 * Int64(top)
+    let origin = Int64(top) - 2047
     var total: Int32 = 0
     FixedTables.powers.withUnsafeBufferPointer { table in
       guard let table = table.baseAddress else { return }
       for j in 0..<count {
-        let e = FixedTables.value(Natural.sat16(Int64(scores[j]) &+ offset), table)
-        scores[j] = Int32(e)
-        total &+= Int32(e)
+        scores[j] = FixedTables.value(Natural.sat16((Int64(scores[j]) &- origin) &* 16), table)
+        total &+= Int32(scores[j])
       }
     }
-    // Scores far out of range weigh nothing, all of them together.
-    guard total != 0 else {
-      for c in 0..<headDim { store(c, 0) }
-      return
-    }
-    let zeros = Int64(UInt32(bitPattern: total).leadingZeroBitCount)
-    let normal = Int32(truncatingIfNeeded: Int64(total) << (zeros &- 1))
-    let code = Natural.sat16(Natural.shift(Int64(normal), 16))
+    // The top score alone weighs almost 2^15, so the shift is not negative.
+    let down = Int64(17 &- total.leadingZeroBitCount)
+    let code = Natural.sat16(Natural.shift(Int64(total), down))
     let reciprocal = FixedTables.reciprocals.withUnsafeBufferPointer { table in
       table.baseAddress.map { Int64(FixedTables.value(code, $0)) } ?? 0
     }
     for c in 0..<headDim { sums[c] = 0 }
-    for j in 0..<count {
-      let p = Int64(
-        Natural.sat16(Natural.shift(Int64(scores[j]) &* reciprocal, 31 &- zeros)))
-      guard p != 0 else { continue }
-      let row = rows + j * pitch
-      let weight = Int32(truncatingIfNeeded: p)
-      for c in 0..<headDim { sums[c] &+= (weight &* Int32(row[c]) &+ 64) >> 7 }
+    // Sums of 256 products below 2^22 fit 32 bits.
+    withUnsafeTemporaryAllocation(of: Int32.self, capacity: headDim) { part in
+      guard let part = part.baseAddress else { return }
+      for first in stride(from: 0, to: count, by: 256) {
+        for c in 0..<headDim { part[c] = 0 }
+        for j in first..<min(first + 256, count) where scores[j] != 0 {
+          let row = rows + j * pitch
+          let weight = Int32(scores[j])
+          for c in 0..<headDim { part[c] &+= weight &* Int32(row[c]) }
+        }
+        for c in 0..<headDim { sums[c] &+= Int64(part[c]) }
+      }
     }
     let (outM, outS) = (Int64(multiplier), Int64(shift))
     for c in 0..<headDim {
-      store(c, Natural.shift(Int64(Natural.sat16(Int64(sums[c]))) &* outM, outS))
+      let mean = Natural.sat16(Natural.shift(Natural.shift(sums[c], 7), down))
+      store(c, Natural.shift(Int64(mean) &* reciprocal &* outM, outS))
     }
   }
 }

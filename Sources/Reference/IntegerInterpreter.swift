@@ -175,18 +175,13 @@ public struct IntegerInterpreter: Sendable {
         shape[2] >= headDim, headDim <= 256, shape[1] <= 16384,
         reading.graph[v].type.shape == shape
       else { throw GraphReading.malformed(operation, "its heads do not fit the caches") }
-      guard let multiplier = operation.int("multiplier"), (1..<1 << 31).contains(multiplier),
-        let scoreMultiplier = operation.int("score_multiplier"),
-        (1..<1 << 31).contains(scoreMultiplier)
-      else {
-        throw GraphReading.malformed(
-          operation, "needs attributes 'multiplier' and 'score_multiplier'")
+      guard let multiplier = operation.int("multiplier"), (1..<1 << 31).contains(multiplier) else {
+        throw GraphReading.malformed(operation, "needs an attribute 'multiplier'")
       }
       return .attention(
         q, k: k, v: v,
         IntegerAttention(
           heads: heads, kvHeads: kvHeads, headDim: headDim, pitch: shape[2], context: shape[1],
-          scoreMultiplier: scoreMultiplier,
           scoreShift: try reading.shift(operation, "score_shift"), multiplier: multiplier,
           shift: try reading.shift(operation, "shift")), out: try result(.int8, .int16))
     case .lut:

@@ -81,7 +81,7 @@ enum IntegerKernels {
         let to = cache + (h * context + position + t) * pitch
         for i in 0..<headDim {
           let c = h * headDim + i
-          let centred = Int64(from[i]) &- Int64(offsets[c])
+          let centred = Int64(Natural.sat16(Int64(from[i]) &- Int64(offsets[c])))
           to[i] = Natural.symsat8(
             Natural.shift(centred &* Int64(multipliers[c]), Int64(shift)))
         }

@@ -72,6 +72,20 @@ final class DeviceImage {
     program = .allocate(capacity: 1)
     program.initialize(to: swl_program())
     owned = memory
+    func place(_ place: Manifest.CachePlace) -> swl_cache_place {
+      let offsets = UnsafeMutablePointer<UInt32>.allocate(capacity: max(place.offsets.count, 1))
+      for (index, offset) in place.offsets.enumerated() {
+        (offsets + index).initialize(to: UInt32(truncatingIfNeeded: offset))
+      }
+      owned.append(offsets)
+      return swl_cache_place(
+        chunk: UInt32(truncatingIfNeeded: place.chunk),
+        chunk_bytes: UInt32(truncatingIfNeeded: place.chunkBytes),
+        period: UInt32(truncatingIfNeeded: place.period),
+        period_bytes: UInt32(truncatingIfNeeded: place.periodBytes),
+        offsets: UnsafePointer(offsets),
+        offset_count: UInt32(truncatingIfNeeded: place.offsets.count))
+    }
 
     func entry(_ name: String) -> swl_steps {
       guard let entry = loaded.entry(name) else { return swl_steps() }
@@ -93,16 +107,33 @@ final class DeviceImage {
     program.pointee.mask = UInt32(truncatingIfNeeded: position.maskOffset)
     program.pointee.rotation = UInt32(truncatingIfNeeded: position.rotationOffset)
     program.pointee.rotation_row_bytes = UInt32(truncatingIfNeeded: position.rotationRowBytes)
-    program.pointee.cache_row_bytes = UInt32(truncatingIfNeeded: position.cacheRowBytes)
+    program.pointee.rotation_place = UInt32(truncatingIfNeeded: position.rotationPlace)
+    program.pointee.values = place(position.values)
+    program.pointee.keys = place(position.keys)
+    program.pointee.selection_place = UInt32(truncatingIfNeeded: position.selectionPlace)
+    program.pointee.validity_place = UInt32(truncatingIfNeeded: position.validityPlace)
+    let fills = UnsafeMutablePointer<swl_fill>.allocate(capacity: max(position.fills.count, 1))
+    for (index, fill) in position.fills.enumerated() {
+      (fills + index).initialize(
+        to: swl_fill(
+          offset: UInt32(truncatingIfNeeded: fill.offset),
+          stride: UInt32(truncatingIfNeeded: fill.stride),
+          count: UInt32(truncatingIfNeeded: fill.count),
+          source: UInt32(truncatingIfNeeded: fill.source),
+          source_stride: UInt32(truncatingIfNeeded: fill.sourceStride),
+          bytes: UInt32(truncatingIfNeeded: fill.bytes)))
+    }
+    owned.append(fills)
+    program.pointee.fills = UnsafePointer(fills)
+    program.pointee.fill_count = UInt32(truncatingIfNeeded: position.fills.count)
     program.pointee.embedding = UInt32(truncatingIfNeeded: position.embeddingOffset)
     program.pointee.embedding_row_bytes = UInt32(truncatingIfNeeded: position.embeddingRowBytes)
     program.pointee.multipliers = UInt32(truncatingIfNeeded: position.multiplierOffset)
     program.pointee.multiplier_place = UInt32(truncatingIfNeeded: position.multiplierPlace)
     program.pointee.embedding_place = UInt32(truncatingIfNeeded: position.embeddingPlace)
     program.pointee.prefill_from = UInt32(truncatingIfNeeded: position.prefillFrom)
+    program.pointee.prefill_alignment = UInt32(truncatingIfNeeded: position.prefillAlignment)
     program.pointee.prefix_tokens = UInt32(truncatingIfNeeded: position.prefixTokens)
-    program.pointee.prefix = UInt32(truncatingIfNeeded: position.prefixOffset)
-    program.pointee.cache_heads = UInt32(truncatingIfNeeded: position.cacheHeads)
     withUnsafeMutableBytes(of: &program.pointee.region_bytes) { raw in
       for (i, size) in sizes.enumerated() {
         raw.storeBytes(of: UInt32(size), toByteOffset: i * 4, as: UInt32.self)

@@ -2,20 +2,6 @@ import ProgramFormat
 import Support
 
 extension LanguageSession {
-  /// The cache rows of the first `tokens` positions, head by head, as a program's prefix holds them; nil
-  /// when there are not as many.
-  func cacheRows(_ tokens: Int) -> [UInt8]? {
-    let place = program.manifest.position
-    let state = bytes(of: .state)
-    let head = program.manifest.model.context * place.cacheRowBytes
-    guard tokens >= 0, tokens <= position, place.cacheHeads * head <= state.count else {
-      return nil
-    }
-    return (0..<place.cacheHeads).flatMap {
-      state[$0 * head..<$0 * head + tokens * place.cacheRowBytes]
-    }
-  }
-
   /// Fills the room that a program reserves for a prefix: the simulated NPU reads the tokens, once and for
   /// all, and every conversation starts after them.
   ///
@@ -27,17 +13,28 @@ extension LanguageSession {
   public static func program(
     _ program: Program, startingWith tokens: [Int32]
   ) throws(DiagnosticError) -> Program {
-    let session = try LanguageSession(program)
+    var empty = program
+    let rows = program.manifest.position.fills.filter(\.isPrefix)
+    empty.manifest.position.fills.removeAll(where: \.isPrefix)
+    let session = try LanguageSession(empty)
     try session.prompt(tokens)
-    let offset = program.manifest.position.prefixOffset
-    guard let rows = session.cacheRows(tokens.count), !rows.isEmpty, offset > 0,
-      offset + rows.count <= program.weights.count
-    else {
+    let state = session.bytes(of: .state)
+    var weights = program.weights.withBytes { Array($0) }
+    var copied = 0
+    for row in rows {
+      for index in 0..<row.count {
+        let from = row.offset + index * row.stride
+        let to = row.source + index * row.sourceStride
+        guard from >= 0, to >= 0, from + row.bytes <= state.count, to + row.bytes <= weights.count
+        else { throw DiagnosticError("prefix.room", "the program's room lies outside its memory") }
+        weights.replaceSubrange(to..<to + row.bytes, with: state[from..<from + row.bytes])
+        copied += row.bytes
+      }
+    }
+    guard copied > 0, session.position == tokens.count else {
       throw DiagnosticError("prefix.room", "the program has no room for \(tokens.count) tokens")
     }
     var filled = program
-    var weights = program.weights.withBytes { Array($0) }
-    weights.replaceSubrange(offset..<offset + rows.count, with: rows)
     filled.weights = ByteSource(weights)
     filled.manifest.position.prefixTokens = tokens.count
     return filled

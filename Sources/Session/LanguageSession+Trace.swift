@@ -26,8 +26,8 @@ extension LanguageSession {
       let region = pointer.region.rawValue
       let offset: Int =
         switch pointer {
-        case .rotation: place.rotationOffset + Int(start) * place.rotationRowBytes
-        case .cacheRow: Int(start) * place.cacheRowBytes
+        case .values: place.values.offset(of: Int(start)) ?? 0
+        case .keys: place.keys.offset(of: Int(start)) ?? 0
         case .embeddingRow: place.embeddingOffset + Int(token) * place.embeddingRowBytes
         default: 0
         }

@@ -203,7 +203,8 @@ public final class LanguageSession {
 
   private func cpuCycles(tokens: Int) -> Int {
     CPUCost.cycles(
-      tokens: tokens, embeddingBytes: program.manifest.position.embeddingRowBytes)
+      tokens: tokens, embeddingBytes: program.manifest.position.embeddingRowBytes,
+      rotationBytes: program.manifest.position.rotationRowBytes)
   }
 
   private func collect() {

@@ -72,7 +72,7 @@ final class SimulatedNPU {
       of: UnsafeMutablePointer<UInt8>?.self, capacity: BasePointer.allCases.count
     ) { bases in
       swl_base_pointers(context, bases.baseAddress)
-      for pointer in [BasePointer.rotation, .cacheRow, .embeddingRow] {
+      for pointer in [BasePointer.values, .keys, .embeddingRow] {
         let region = pointer.region.rawValue
         guard let at = bases[pointer.rawValue], let start = image.bases[region] else { continue }
         machine.memory.bind(region: pointer.rawValue, to: banks[region], offset: at - start)

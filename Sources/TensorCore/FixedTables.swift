@@ -3,9 +3,20 @@ import Foundation
 /// The fixed 16-bit look-up tables of `Docs/Numerics.md`: 512 words, low half the value at
 /// `128 · i − 32768`, high half the step to the next, both signed.
 public enum FixedTables {
-  /// `E`: powers of two. 32759 stands for the largest score; 4096 steps are a factor of two.
+  /// `E`: powers of two. 32752 stands for the largest score; 4096 steps are a factor of two.
   public static let powers = words { x in
-    x <= -32768 ? 0 : 32700 * exp2((x - 32759) / 4096)
+    x <= -32768 ? 0 : 32700 * exp2((x - 32752) / 4096)
+  }
+
+  /// The least score of a position that holds a token. Those without one count as −2^15, which weighs nothing
+  /// beside it.
+  public static let lowestScore = -28672
+
+  /// The bytes of 8-bit weights where every weight has one (weight-stream specification, section 1): magnitude
+  /// and sign. Entry 0 is that of −128, which is −127's.
+  public static let foldedBytes = (0..<256).map { index in
+    let value = max(index - 128, -127)
+    return UInt8(2 * abs(value) + (value < 0 ? 1 : 0))
   }
 
   /// `Q`: `2^14 · sqrt(32768 / u)` for `u` in 8192 ... 32767; below, the value at 8192.

@@ -54,11 +54,11 @@ func bisectNamesSeededFaults(_ fault: SeededFault) throws {
   let values = try #require(faulty[id].data?.integers(Int32.self, count: count))
   faulty[id].data = .init(int32: values.map { $0 / 2 })
   let result = try Bisection(try compiled(sound), try compiled(faulty), probe: tokens)
-  // One operation takes the centre off, scales and stores: its channels share the multiplier.
+  // The operations that scale share the multiplier.
   #expect(result.first?.stage == .registers)
-  #expect(result.first?.name == write.provenance.source)
+  #expect(result.first?.name.hasPrefix(write.provenance.source) == true)
   let activations = try #require(result.stages.last)
-  #expect(activations.findings.first?.name == write.provenance.source)
+  #expect(activations.findings.first?.name.hasPrefix(write.provenance.source) == true)
   #expect(activations.findings.first?.row == 0)
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compares the cycles of our softmax with Vela's lowering of the same one, both in our simulator.
+"""Compares the cycles of our softmax, and of our attention on a U55, with Vela's lowering of the same, in our
+simulator.
 
 usage: softmax.py SWIFTLET
 
@@ -21,8 +22,8 @@ HERE = Path(__file__).resolve().parent
 #: NPU and the target of the same configuration and memories.
 NPUS = [("ethos-u55-256", "corstone-300-u55-256"), ("ethos-u85-256", "corstone-320")]
 SHAPES = [(8, 64), (6, 256)]
-#: Kernels of our softmax, from the largest score to the weights.
-SOFTMAX_KERNELS = 13
+#: Kernels of our softmax, from the largest score to the reciprocal, and those that divide the result by it.
+SOFTMAX_KERNELS, DIVISION_KERNELS = 7, 2
 
 
 def run(*arguments):
@@ -61,8 +62,8 @@ def ours(swiftlet, folder, heads, length, target):
     run(sys.executable, HERE / "generate_checkpoint.py", checkpoint, *shape)
     package = folder / f"p{heads}x{length}-{target}"
     run(swiftlet, "compile", checkpoint, "--target", target, "--context", length, "-o", package)
-    # Attention is the first run of kernels with its name, tables among them: products and sums of scores, the
-    # mask, softmax, products and sums of values.
+    # Attention is the first run of kernels with its name, tables among them: scores, the mask, softmax, values,
+    # the division.
     rows = []
     for line in run(swiftlet, "simulate", package).splitlines():
         words = line.split()
@@ -76,11 +77,34 @@ def ours(swiftlet, folder, heads, length, target):
     while rows[-1][0]:
         rows.pop()
     kernels = [i for i, (is_table, _) in enumerate(rows) if not is_table]
-    around, odd = divmod(len(kernels) - 1 - SOFTMAX_KERNELS, 2)
+    around, odd = divmod(len(kernels) - 1 - SOFTMAX_KERNELS - DIVISION_KERNELS, 2)
     if odd:
         sys.exit("attention has another number of kernels than this script knows")
     first, last = kernels[around + 1], kernels[around + SOFTMAX_KERNELS]
-    return sum(cycles for _, cycles in rows[first:last + 1])
+    softmax = sum(cycles for _, cycles in rows[first:last + 1] + rows[kernels[-DIVISION_KERNELS]:])
+    return softmax, sum(cycles for _, cycles in rows)
+
+
+def products(swiftlet, folder, heads, length, width):
+    """Cycles of both products of such an attention as Vela lowers them on a U55: multiplied element by element,
+    then added up."""
+    cycles = 0
+    for name, inner, outer in [("scores", width, length), ("values", length, width)]:
+        model = Model()
+        a = model.input((1, heads, 1, inner), "int8", 1 / 16)
+        b = model.input((1, heads, outer, inner), "int8", 1 / 16)
+        out = model.output((1, heads, 1, outer), "int8", 1.0)
+        model.op("BATCH_MATMUL", [a, b], [out], "BatchMatMulOptions", 1, adjX=False, adjY=True)
+        path = folder / f"{name}_{heads}x{length}.tflite"
+        path.write_bytes(model.bytes())
+        run(Path(sys.executable).with_name("vela"), path, "--accelerator-config", "ethos-u55-256",
+            "--output-dir", folder)
+        for index, shape in [(0, (1, heads, 1, inner)), (1, (1, heads, outer, inner))]:
+            np.save(folder / f"{index}.npy", np.zeros(shape, np.int8))
+        cycles += total(
+            run(swiftlet, "simulate", folder / (path.stem + "_vela.tflite"), "--input",
+                f"in0={folder / '0.npy'}", "--input", f"in1={folder / '1.npy'}"))
+    return cycles
 
 
 def main():
@@ -93,9 +117,17 @@ def main():
             for rows, length in SHAPES:
                 narrow = vela(swiftlet, folder, rows, length, "int8", npu)
                 wide = vela(swiftlet, folder, rows, length, "int16", npu)
-                own = ours(swiftlet, folder, rows, length, target)
+                own, attention = ours(swiftlet, folder, rows, length, target)
                 print(f"| {npu} | {rows} x {length} | {own:,} | {narrow:,} | {wide:,} "
                       f"| {own / narrow:.2f} | {own / wide:.2f} |")
+        print("\nAttention of one token (scores, softmax, values) against multiplying and adding up the scores and the values "
+              "alone, U55-256\n")
+        print("| heads x positions x channels | ours, all of it | Vela's two products | ratio |")
+        print("|---|---:|---:|---:|")
+        for rows, length in SHAPES:
+            _, attention = ours(swiftlet, folder, rows, length, NPUS[0][1])
+            pair = products(swiftlet, folder, rows, length, 16)
+            print(f"| {rows} x {length} x 16 | {attention:,} | {pair:,} | {attention / pair:.2f} |")
 
 
 main()

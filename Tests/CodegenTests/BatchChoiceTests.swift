@@ -22,18 +22,18 @@ import Testing
 
   @Test func largerBatchesPayWhereWeightsDominate() {
     func best(weights: Int, token: Int, decode: Int) -> Int? {
-      let measured = [4, 8].map {
+      let measured = [8, 16].map {
         BatchChoice.Cost(tokens: $0, batch: weights + token * $0, decode: decode)
       }
       let costs = BatchChoice.candidates.map {
         BatchChoice.Cost(tokens: $0, between: measured[0], and: measured[1])
       }
       #expect(costs[1] == measured[1])
-      #expect(costs[4].batch == weights + 64 * token)
+      #expect(costs[3].batch == weights + 64 * token)
       return BatchChoice.best(of: costs, promptTokens: 64)
     }
     #expect(best(weights: 1000, token: 1, decode: 1100) == 64)
-    #expect(best(weights: 10, token: 1000, decode: 1010) == 4)
+    #expect(best(weights: 10, token: 1000, decode: 1010) == 8)
     #expect(best(weights: 100, token: 100, decode: 250).map { $0 > 4 && $0 < 64 } == true)
     #expect(BatchChoice.best(of: [], promptTokens: 64) == nil)
   }

@@ -84,7 +84,9 @@ struct DeviceMachine {
     ) -> R
   ) -> R {
     // A batch's later rows read from before the mask.
-    let mask = reserve((n - 1 + context) * 4, in: Self.state) & 0x1FFF_FFFF + UInt32(n - 1) * 4
+    let selection = reserve(20, in: Self.state) & 0x1FFF_FFFF
+    let validity = reserve(2 * n, in: Self.state) & 0x1FFF_FFFF
+    let mask = reserve((n - 1 + context) * 2, in: Self.state) & 0x1FFF_FFFF + UInt32(n - 1) * 2
     let memory = regions.map {
       UnsafeMutableRawPointer.allocate(byteCount: max($0.count, 16), alignment: 16)
     }
@@ -98,6 +100,9 @@ struct DeviceMachine {
     }
     let descriptors = jobs.map { swl_job(payload: payload, bytes: UInt32($0)) }
     let sizes = regions.map { UInt32($0.count) }
+    let offsets = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
+    offsets.initialize(to: 0)
+    defer { offsets.deallocate() }
     return words.withUnsafeBufferPointer { list in
       descriptors.withUnsafeBufferPointer { descriptors in
         var program = swl_program()
@@ -113,6 +118,15 @@ struct DeviceMachine {
         program.logits = UInt32(Self.arena) << 29
         program.logits_scale = 1
         program.mask = mask
+        // Caches whose numbers follow each other, byte by byte.
+        let place = swl_cache_place(
+          chunk: UInt32(context), chunk_bytes: 0, period: 1, period_bytes: 1,
+          offsets: UnsafePointer(offsets), offset_count: 1)
+        program.values = place
+        program.keys = place
+        program.prefill_alignment = 1
+        program.selection_place = selection
+        program.validity_place = validity
         program.region_bytes = (sizes[0], sizes[1], sizes[2], sizes[3], sizes[4])
         fill(bases)
         return body(&self, &program, bases)

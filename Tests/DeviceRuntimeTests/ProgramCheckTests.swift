@@ -58,15 +58,17 @@ import Testing
     #expect(check { $0.logits = 0x2000_0001 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.logits = 0x3000_0000 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.logits = 0xE000_0000 } == SWL_ERROR_PROGRAM)
-    #expect(check { $0.mask += 4 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.mask += 16 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.mask += 1 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.rotation = 1 << 29 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.rotation_row_bytes = 8 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.rotation_row_bytes = 1 << 20 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.embedding_row_bytes = 8 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.embedding_row_bytes = 1 << 20 } == SWL_ERROR_PROGRAM)
-    #expect(check { $0.cache_row_bytes = 8 } == SWL_ERROR_PROGRAM)
-    #expect(check { $0.cache_row_bytes = 1 << 20 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.rotation_place = 8 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.rotation_place = 1 << 20 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.prefill_alignment = 0 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.prefill_alignment = 6 } == SWL_ERROR_PROGRAM)
     #expect(check { _ in } == SWL_OK)
   }
 
@@ -90,29 +92,64 @@ import Testing
       }
     }
     #expect(check { _ in } == SWL_OK)
-    #expect(check { $0.mask = 4 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.mask = 2 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.embedding_place = $0.region_bytes.3 - 32 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.embedding_place = .max } == SWL_ERROR_PROGRAM)
     #expect(check { $0.multiplier_place = $0.region_bytes.3 - 8 } == SWL_ERROR_PROGRAM)
-    func prefix(_ tokens: UInt32, _ heads: UInt32, _ row: UInt32, at offset: UInt32 = 0)
-      -> swl_status
-    {
-      check {
-        $0.prefix_tokens = tokens
-        $0.cache_heads = heads
-        $0.cache_row_bytes = row
-        $0.prefix = offset
-      }
-    }
-    #expect(prefix(1, 1, 16) == SWL_OK)
-    #expect(prefix(8, 1, 16) == SWL_ERROR_PROGRAM)
-    #expect(prefix(1, 8, 16) == SWL_ERROR_PROGRAM)
-    #expect(prefix(7, 1, 16) == SWL_ERROR_PROGRAM)
-    #expect(prefix(1, 1, 16, at: 96) == SWL_ERROR_PROGRAM)
-    #expect(prefix(1, 1, 16, at: .max) == SWL_ERROR_PROGRAM)
-    #expect(prefix(1, .max, .max - 15) == SWL_ERROR_PROGRAM)
+    #expect(check { $0.prefix_tokens = 1 } == SWL_OK)
+    #expect(check { $0.prefix_tokens = 8 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.embedding += 16 } == SWL_OK)
     #expect(check { $0.embedding += 32 } == SWL_ERROR_PROGRAM)
+  }
+
+  /// What is copied into the state region, and where base pointers follow the position, stays inside.
+  @Test func refusesPlacesOutsideTheState() {
+    func check(
+      _ fill: swl_fill? = nil, _ place: (inout swl_cache_place) -> Void = { _ in }
+    ) -> swl_status {
+      var machine = machine()
+      _ = machine.reserve(64, in: DeviceMachine.state)
+      _ = machine.put([UInt8](repeating: 1, count: 64), in: DeviceMachine.weights)
+      let fills = UnsafeMutablePointer<swl_fill>.allocate(capacity: 1)
+      let offsets = UnsafeMutablePointer<UInt32>.allocate(capacity: 2)
+      defer {
+        fills.deallocate()
+        offsets.deallocate()
+      }
+      fills.initialize(to: fill ?? swl_fill())
+      offsets.initialize(repeating: 8, count: 2)
+      return machine.withProgram([]) { _, program, _ in
+        program.pointee.fills = UnsafePointer(fills)
+        program.pointee.fill_count = fill == nil ? 0 : 1
+        program.pointee.keys = swl_cache_place(
+          chunk: program.pointee.context, chunk_bytes: 0, period: 2, period_bytes: 8,
+          offsets: UnsafePointer(offsets), offset_count: 2)
+        place(&program.pointee.keys)
+        return swl_program_check(program)
+      }
+    }
+    func fill(
+      _ offset: UInt32, _ stride: UInt32, _ count: UInt32, _ source: UInt32, _ apart: UInt32,
+      _ bytes: UInt32
+    ) -> swl_fill {
+      swl_fill(
+        offset: offset, stride: stride, count: count, source: source, source_stride: apart,
+        bytes: bytes)
+    }
+    #expect(check() == SWL_OK)
+    #expect(check(fill(0, 16, 4, 0, 16, 16)) == SWL_OK)
+    #expect(check(fill(0, 16, 4, 0, 0, 16)) == SWL_OK)
+    #expect(check(fill(0, 16, 0, 0, 0, 16)) == SWL_ERROR_PROGRAM)
+    #expect(check(fill(0, 1 << 16, 4, 0, 0, 16)) == SWL_ERROR_PROGRAM)
+    #expect(check(fill(.max, 0, 1, 0, 0, 16)) == SWL_ERROR_PROGRAM)
+    #expect(check(fill(0, .max, .max, 0, .max, .max)) == SWL_ERROR_PROGRAM)
+    #expect(check(fill(0, 16, 4, 1 << 16, 0, 16)) == SWL_ERROR_PROGRAM)
+    #expect(check { $0.chunk = 0 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.period = 0 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.period = 3 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.period_bytes = 1 << 16 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.offsets = nil } == SWL_ERROR_PROGRAM)
+    #expect(check { ($0.chunk, $0.chunk_bytes) = (1, .max) } == SWL_ERROR_PROGRAM)
   }
 
   /// Random words, and valid lists with some words changed: whatever passes the check must run

@@ -88,13 +88,24 @@ import Testing
         program.pointee.prefill_from = 2
         #expect(swl_prompt(&device, [0, 1, 2, 3], 4) == SWL_OK)
         #expect(jobs.ran == [32, 16, 16])
-        // A batch that fails can be repeated.
+        // After a batch that failed, the caches are unsound until they are reset.
         swl_reset(&device)
         jobs.failAt = jobs.ran.count
         #expect(swl_prompt(&device, [0, 1, 2], 3) == SWL_ERROR_NPU)
         #expect(device.position == 0)
+        #expect(swl_prompt(&device, [0, 1, 2], 3) == SWL_ERROR_NPU)
+        #expect(swl_decode(&device, 1) == SWL_ERROR_NPU)
+        swl_reset(&device)
         #expect(swl_prompt(&device, [0, 1, 2], 3) == SWL_OK)
         #expect(device.position == 3)
+        // Batches start at multiples of the alignment only: a token, another, two as a batch, the last.
+        swl_reset(&device)
+        jobs.ran = []
+        jobs.failAt = -1
+        program.pointee.prefill_alignment = 2
+        #expect(swl_prompt(&device, [0], 1) == SWL_OK)
+        #expect(swl_prompt(&device, [0, 1, 2, 0], 4) == SWL_OK)
+        #expect(jobs.ran == [16, 16, 32, 16])
       }
     }
   }
@@ -103,7 +114,7 @@ import Testing
   /// `t` numbers earlier, sees `t` more. Rows without a token change nothing that a later token reads.
   @Test func batchesShowEachRowItsPositions() {
     final class Seen {
-      var masks: [[Int32]] = []
+      var masks: [[Int16]] = []
       var rows: [[UInt8]] = []
       var factors: [[Int32]] = []
     }
@@ -137,7 +148,7 @@ import Testing
             let mask = raw + Int(program.mask)
             for t in 0..<(job?.pointee.bytes == 32 ? 3 : 1) {
               seen.masks.append(
-                (0..<6).map { mask.load(fromByteOffset: ($0 - t) * 4, as: Int32.self) })
+                (0..<6).map { mask.load(fromByteOffset: ($0 - t) * 2, as: Int16.self) })
             }
             seen.rows.append(
               (0..<3).map {
@@ -154,8 +165,8 @@ import Testing
       }
     }
     // A batch of two tokens and one row without, then a decode.
-    func visible(_ count: Int) -> [Int32] {
-      (0..<6).map { $0 < count ? .max : -1 << 30 }
+    func visible(_ count: Int) -> [Int16] {
+      (0..<6).map { $0 < count ? .max : .min }
     }
     #expect(seen.masks == [visible(1), visible(2), visible(3), visible(3)])
     #expect(seen.rows.first == [43, 41, 41])
@@ -200,40 +211,55 @@ import Testing
       let caches = machine.regions[DeviceMachine.state].count - 32
       #expect(machine.regions[DeviceMachine.state][..<caches].allSatisfy { $0 == 0 })
       let mask = machine.read(
-        UInt32(DeviceMachine.state) << 29 | program.pointee.mask, machine.context, as: Int32.self)
-      #expect(mask == [Int32](repeating: -1 << 30, count: machine.context))
+        UInt32(DeviceMachine.state) << 29 | program.pointee.mask, machine.context, as: Int16.self)
+      #expect(mask == [Int16](repeating: .min, count: machine.context))
     }
   }
 
   @Test func theMaskAndTheBasePointersFollowThePosition() {
     var machine = twoJobs()
     _ = machine.put([UInt8](repeating: 0, count: 6 * 32), in: DeviceMachine.state)
-    let rotation = machine.put([UInt8](repeating: 0, count: 6 * 16), in: DeviceMachine.params)
+    let rotation = machine.put(
+      (0..<6).flatMap { [UInt8](repeating: 60 + $0, count: 16) }, in: DeviceMachine.params)
+    let offsets: [UInt32] = [3, 5]
     let table = machine.put([UInt8](repeating: 0, count: 4 * 16), in: DeviceMachine.weights)
     let multipliers = machine.put([Int32](10..<14), in: DeviceMachine.weights)
     machine.withProgram([]) { machine, program, bases in
-      program.pointee.rotation = rotation & 0x1FFF_FFFF
-      program.pointee.rotation_row_bytes = 16
-      program.pointee.cache_row_bytes = 32
-      program.pointee.embedding = table & 0x1FFF_FFFF
-      program.pointee.embedding_row_bytes = 16
-      program.pointee.multipliers = multipliers & 0x1FFF_FFFF
-      program.pointee.multiplier_place = 64
-      #expect(swl_program_check(program) == SWL_OK)
-      var device = swl_context()
-      #expect(swl_open(&device, program, bases, { _, _ in 0 }, nil) == SWL_OK)
-      for token: Int32 in [0, 3] { #expect(swl_decode(&device, token) == SWL_OK) }
-      machine.collect(bases)
-      let mask = machine.read(
-        UInt32(DeviceMachine.state) << 29 | program.pointee.mask, 6, as: Int32.self)
-      #expect(mask == [.max, .max] + [Int32](repeating: -1 << 30, count: 4))
-      var pointers = [UnsafeMutablePointer<UInt8>?](repeating: nil, count: 8)
-      swl_base_pointers(&device, &pointers)
-      #expect((0..<5).allSatisfy { pointers[$0] == bases[$0] })
-      #expect(pointers[5] == bases[4].map { $0 + Int(program.pointee.rotation) + 2 * 16 })
-      #expect(pointers[6] == bases[3].map { $0 + 2 * 32 })
-      #expect(pointers[7] == bases[0].map { $0 + Int(program.pointee.embedding) + 3 * 16 })
-      #expect(machine.read(UInt32(DeviceMachine.state) << 29 | 64, 1, as: Int32.self) == [13])
+      let table = table
+      offsets.withUnsafeBufferPointer { offsets in
+        program.pointee.rotation = rotation & 0x1FFF_FFFF
+        program.pointee.rotation_row_bytes = 16
+        program.pointee.rotation_place = 80
+        // Position 2 is in the second part of a chunk of three.
+        program.pointee.keys = swl_cache_place(
+          chunk: 3, chunk_bytes: 100, period: 2, period_bytes: 32, offsets: offsets.baseAddress,
+          offset_count: 2)
+        program.pointee.values = swl_cache_place(
+          chunk: 2, chunk_bytes: 48, period: 2, period_bytes: 0, offsets: offsets.baseAddress,
+          offset_count: 2)
+        program.pointee.embedding = table & 0x1FFF_FFFF
+        program.pointee.embedding_row_bytes = 16
+        program.pointee.multipliers = multipliers & 0x1FFF_FFFF
+        program.pointee.multiplier_place = 64
+        #expect(swl_program_check(program) == SWL_OK)
+        var device = swl_context()
+        #expect(swl_open(&device, program, bases, { _, _ in 0 }, nil) == SWL_OK)
+        for token: Int32 in [0, 3] { #expect(swl_decode(&device, token) == SWL_OK) }
+        machine.collect(bases)
+        let mask = machine.read(
+          UInt32(DeviceMachine.state) << 29 | program.pointee.mask, 6, as: Int16.self)
+        #expect(mask == [.max, .max] + [Int16](repeating: .min, count: 4))
+        var pointers = [UnsafeMutablePointer<UInt8>?](repeating: nil, count: 8)
+        swl_base_pointers(&device, &pointers)
+        #expect((0..<5).allSatisfy { pointers[$0] == bases[$0] })
+        #expect(pointers[5] == bases[3].map { $0 + 48 + 3 })
+        #expect(pointers[6] == bases[3].map { $0 + 32 + 3 })
+        #expect(
+          machine.read(UInt32(DeviceMachine.state) << 29 | 80, 16, as: UInt8.self)
+            == [UInt8](repeating: 61, count: 16))
+        #expect(pointers[7] == bases[0].map { $0 + Int(program.pointee.embedding) + 3 * 16 })
+        #expect(machine.read(UInt32(DeviceMachine.state) << 29 | 64, 1, as: Int32.self) == [13])
+      }
     }
   }
 

@@ -5,7 +5,7 @@
 #include "swiftlet_runtime.h"
 
 // Shapes of a small real model: 576 wide, 512 positions, batches of 16 tokens.
-enum { WIDTH = 576, CONTEXT = 512, BATCH = 16, VOCABULARY = 32 };
+enum { WIDTH = 576, CONTEXT = 512, BATCH = 16, VOCABULARY = 32, TURN = 128 };
 
 static union {
   uint8_t bytes[KERNEL_CASE_LIMIT];
@@ -26,8 +26,21 @@ static uint32_t draw(void) {
 // A program whose jobs do nothing: what is left is the runtime's own work.
 #define ALIGNED __attribute__((aligned(16)))
 static uint8_t weights[VOCABULARY * (WIDTH + 4)] ALIGNED;
-static uint8_t model_state[BATCH * (WIDTH + 8) + CONTEXT * 4] ALIGNED;
-static uint8_t arena[256] ALIGNED, params[256] ALIGNED;
+// The score mask, the rotations, the multipliers and the rows of a batch.
+enum {
+  MASK = BATCH * 2,
+  TURNS = MASK + CONTEXT * 2,
+  FACTORS = TURNS + BATCH * TURN,
+  ROWS = FACTORS + BATCH * 4,
+  CHOSEN = ROWS + BATCH * WIDTH,
+  VALID = CHOSEN + 32,
+  CACHES = VALID + BATCH * 2
+};
+static uint8_t model_state[CACHES + CONTEXT * 64] ALIGNED;
+static uint8_t arena[256] ALIGNED, params[CONTEXT * TURN] ALIGNED;
+// Streams of two parts, as a U55's caches are: eight positions stand together.
+static const uint32_t offsets[8] = {0, 8, 16, 24, 32, 40, 48, 56};
+static const swl_fill fills[1] = {{CACHES, 64, 4, 0, 0, 16}};
 
 static const uint8_t payload[16] ALIGNED = {1};
 static const swl_job jobs[2] = {{payload, 16}, {payload, 16}};
@@ -45,9 +58,9 @@ static int note(struct swl_context *c, const swl_job *job) {
   uint8_t *base[SWL_BASE_COUNT];
   uint32_t seen[3];
   swl_base_pointers(c, base);
-  seen[0] = (uint32_t)(base[SWL_BASE_ROTATION] - params);
+  seen[0] = (uint32_t)(base[SWL_BASE_VALUES] - model_state);
   seen[1] = (uint32_t)(base[SWL_BASE_EMBEDDING] - weights);
-  seen[2] = (uint32_t)(base[SWL_BASE_CACHE_ROW] - model_state);
+  seen[2] = (uint32_t)(base[SWL_BASE_KEYS] - model_state);
   memcpy(arena + (job == jobs ? 0 : 16), seen, sizeof seen);
   return 0;
 }
@@ -77,11 +90,29 @@ static void prepare(void) {
   program.job_count = 2;
   program.logits = AT(1, 64);
   program.logits_scale = 1;
-  program.mask = BATCH * 4;
+  for (uint32_t i = 0; i < sizeof params; i++) {
+    params[i] = (uint8_t)draw();
+  }
+  program.mask = MASK;
+  program.rotation_row_bytes = TURN;
+  program.rotation_place = TURNS;
+  program.keys.chunk = CONTEXT / 2;
+  program.keys.chunk_bytes = CONTEXT / 2 * 64;
+  program.keys.period = 8;
+  program.keys.period_bytes = 512;
+  program.keys.offsets = offsets;
+  program.keys.offset_count = 8;
+  program.values = program.keys;
+  program.values.chunk = CONTEXT;
+  program.fills = fills;
+  program.fill_count = 1;
+  program.prefill_alignment = BATCH;
+  program.selection_place = CHOSEN;
+  program.validity_place = VALID;
   program.embedding_row_bytes = WIDTH;
   program.multipliers = VOCABULARY * WIDTH;
-  program.multiplier_place = (BATCH + CONTEXT) * 4;
-  program.embedding_place = (BATCH + CONTEXT + BATCH) * 4;
+  program.multiplier_place = FACTORS;
+  program.embedding_place = ROWS;
   program.region_bytes[SWL_REGION_WEIGHTS] = sizeof weights;
   program.region_bytes[SWL_REGION_ARENA] = sizeof arena;
   program.region_bytes[SWL_REGION_STATE] = sizeof model_state;
@@ -99,7 +130,7 @@ static void prepare(void) {
 /// Runs the first `count` tokens of a prompt and hands out what a job would read.
 static uint32_t prompt(uint32_t count) {
   int32_t tokens[40];
-  uint32_t front = (2 * BATCH + CONTEXT) * 4;
+  uint32_t front = ROWS;
   for (uint32_t i = 0; i < count; i++) {
     tokens[i] = (int32_t)(i * 7 % VOCABULARY);
   }

@@ -36,6 +36,8 @@ static int round_trip(uint8_t *const base[SWL_REGION_COUNT], const swl_job *jobs
   swl_program program;
   swl_context context;
   uint32_t *exact;
+  uint32_t offsets[2] = {4, 5};
+  swl_fill fills[1] = {{0, 16, 4, 0, draw() % 2 * 16, 8}};
   int passed;
   for (uint32_t i = 1 + draw() % 6; i > 0; i--) {
     words[count++] = STEP(1, 2);
@@ -83,23 +85,51 @@ static int round_trip(uint8_t *const base[SWL_REGION_COUNT], const swl_job *jobs
   program.logits = AT(1, 0);
   program.mask = 16;
   program.prefill_from = draw() % 3;
+  program.prefill_alignment = 1u << draw() % 3;
+  program.keys.chunk = 8;
+  program.keys.period = 2;
+  program.keys.period_bytes = 2;
+  program.keys.offsets = offsets;
+  program.keys.offset_count = 2;
+  program.values = program.keys;
+  program.fills = fills;
+  program.fill_count = draw() % 2;
   if (draw() % 2 == 0) {
     program.embedding_row_bytes = 16;
     program.multipliers = 64;
     program.multiplier_place = 48;
     program.embedding_place = 64;
     program.rotation_row_bytes = 16;
-    program.cache_row_bytes = 16;
-    program.cache_heads = 1;
     program.prefix_tokens = draw() % 4;
+    program.rotation_place = 96;
   }
   // Damage to the numbers that say where the runtime writes, too.
   if (draw() % 4 == 0) {
-    uint32_t *fields[11] = {&program.mask,           &program.embedding,       &program.embedding_row_bytes,
-                           &program.multipliers,    &program.multiplier_place, &program.embedding_place,
-                           &program.prefill.tokens, &program.context,          &program.prefix_tokens,
-                            &program.prefix,         &program.cache_heads};
-    uint32_t *field = fields[draw() % 11];
+    uint32_t *fields[] = {&program.mask,
+                          &program.embedding,
+                          &program.embedding_row_bytes,
+                          &program.multipliers,
+                          &program.multiplier_place,
+                          &program.embedding_place,
+                          &program.prefill.tokens,
+                          &program.context,
+                          &program.prefix_tokens,
+                          &program.rotation_place,
+                          &program.selection_place,
+                          &program.validity_place,
+                          &program.prefill_alignment,
+                          &program.keys.chunk,
+                          &program.keys.chunk_bytes,
+                          &program.keys.period,
+                          &program.keys.period_bytes,
+                          &fills[0].offset,
+                          &fills[0].stride,
+                          &fills[0].count,
+                          &fills[0].source,
+                          &fills[0].source_stride,
+                          &fills[0].bytes,
+                          &offsets[0]};
+    uint32_t *field = fields[draw() % (sizeof fields / sizeof fields[0])];
     *field = draw() % 2 == 0 ? draw() >> draw() % 32 : *field + draw() % 65 - 32;
   }
   program.region_bytes[SWL_REGION_WEIGHTS] = WEIGHTS;

@@ -61,6 +61,55 @@ import Testing
     }
   }
 
+  /// A kernel may write what a later one reads as weights, if it is through by then.
+  @Test(arguments: [nil, 0, 1])
+  func weightsWrittenByAKernel(_ wait: Int?) throws {
+    var g = SeededGenerator(3)
+    let weights = TestWeights.random(8, 1, 1, 16, range: -100...100, &g)
+    var encoded = weights.stream(
+      depthwise: false, partKernel: false, ifmBits: 8, block: 8, dilationY: 1, dilationX: 1,
+      unit: 8, core: 0, cores: 1)
+    while encoded.count % 64 != 0 { encoded.append(0xFF) }
+    let scales = padded16(
+      (0..<8).flatMap { _ in scaleRecord(bias: 0, multiplier: 1 << 30, shift: 40) })
+    var arena = [UInt8](repeating: 1, count: 1 << 16)
+    for place in [4096, 8192] {
+      arena.replaceSubrange(place..<place + encoded.count, with: encoded)
+    }
+
+    var s = StreamBuilder()
+    s.activation(low: -128, high: 127)
+    // The same bytes once more.
+    s.copy(
+      .dense(1, encoded.count / 16, 16, base: 8192), .dense(1, encoded.count / 16, 16, base: 4096))
+    if let wait { s.set(18, wait) }
+    s.setWide(32, 4096)
+    s.setWide(33, encoded.count)
+    s.setWide(34, 0)
+    s.setWide(35, scales.count)
+    s.set(296, 1)
+    s.set(297, 0)
+    s.ifm(.dense(1, 4, 16, base: 0))
+    s.ofm(.dense(1, 4, 8, base: 1024))
+    s.set(279, 7)
+    s.kernel()
+    s.set(2, 0)
+    s.stop()
+    var map = MemoryMap()
+    map.bind(region: 0, to: MemoryBank(name: "constants", constant: scales))
+    map.bind(region: 1, to: MemoryBank(name: "arena", bytes: arena))
+    var machine = Machine(hardware: try #require(.u55(macs: 128)), memory: map)
+    let found = try machine.run(stream: s.bytes).hazards.map(\.kind)
+    guard wait != 0 else {
+      #expect(found == [])
+      return
+    }
+    guard found.count == 1, case .readAfterWrite(role: .weights, _)? = found.first else {
+      Issue.record("\(found)")
+      return
+    }
+  }
+
   @Test func transferAfterKernel() throws {
     for waits in [0, 1] {
       var s = StreamBuilder()

@@ -144,8 +144,8 @@ import Testing
     _ q: [Int16], n: Int, position: Int, k: [Int8], v: [Int8], context: Int
   ) -> [Int64] {
     let attention = IntegerAttention(
-      heads: 1, kvHeads: 1, headDim: 2, pitch: 2, context: context, scoreMultiplier: 1 << 20,
-      scoreShift: 20, multiplier: 1, shift: 8)
+      heads: 1, kvHeads: 1, headDim: 2, pitch: 2, context: context, scoreShift: 11, multiplier: 1,
+      shift: 22)
     var out = [Int64](repeating: 0, count: q.count)
     out.withUnsafeMutableBufferPointer { out in
       nonisolated(unsafe) let out = out
@@ -155,7 +155,7 @@ import Testing
   }
 
   @Test func attentionByHand() {
-    // Keys (32, 0) and (0, 32) with q = (16384, 0): scores 16384 · 32 / 2^7 = 4096 and 0, a factor of
+    // Keys (32, 0) and (0, 32) with q = (16384, 0): scores 16384 · 32 / 2^11 = 256 and 0, a factor of
     // two apart, so the weights are 2/3 and 1/3: (90·2/3 + 30/3, -30·2/3 + 60/3) = (70, 0).
     #expect(
       attend([16384, 0], n: 1, position: 1, k: [32, 0, 0, 32], v: [90, -30, 30, 60], context: 2)

@@ -18,7 +18,7 @@ struct NPUWork {
   let constants: [(what: String, place: FeatureMapPlace)]
   /// The look-up table it uses, in the params region.
   let table: Range<Int>?
-  /// How the weights are ordered, and their streams in the weights region; nil without weights.
+  /// How the weights are ordered, and their streams in the weights region; nil without constant weights.
   let geometry: WeightGeometry?
   let weightStreams: [Range<Int>]
   /// The scale records' streams in the weights region.
@@ -103,7 +103,10 @@ struct NPUWork {
     self.operation = operation
     settings = Self.settings(operation, command, registers)
     output = registers.place(.ofm, shape: operation.ofm)
-    let isWeighted = operation.kind == .convolution || operation.kind == .depthwise
+    // Keys and values are weights too, but no constants: their convolutions are like other operations.
+    let isWeighted =
+      (operation.kind == .convolution || operation.kind == .depthwise)
+      && registers.value(.setWeightRegion, .region) != BasePointer.state.rawValue
     let footprint = KernelFootprint(
       command, registers: registers, rules: BlockRules(accelerator))
     constants = (footprint?.inputs ?? []).enumerated().compactMap { index, place in

@@ -145,6 +145,21 @@ struct CPackageEmitter {
       guard let entry = program.entry(name) else { return "{0, 0u, 0u}" }
       return "{\(name)_steps, \(entry.words)u, \(entry.tokens)u}"
     }
+    for (name, place) in [("values", manifest.position.values), ("keys", manifest.position.keys)] {
+      let offsets = place.offsets.map { "\($0)u" }.joined(separator: ", ")
+      text += "static const uint32_t \(name)_offsets[] = {\(offsets)};\n\n"
+    }
+    text += "static const swl_fill fills[\(max(manifest.position.fills.count, 1))] = {\n"
+    for fill in manifest.position.fills {
+      text += "  {\(fill.offset)u, \(fill.stride)u, \(fill.count)u, \(fill.source)u, "
+      text += "\(fill.sourceStride)u, \(fill.bytes)u},\n"
+    }
+    if manifest.position.fills.isEmpty { text += "  {0u, 0u, 0u, 0u, 0u, 0u},\n" }
+    text += "};\n\n"
+    func place(_ name: String, _ place: Manifest.CachePlace) -> String {
+      "{\(place.chunk)u, \(place.chunkBytes)u, \(place.period)u, \(place.periodBytes)u, "
+        + "\(name)_offsets, \(place.offsets.count)u}"
+    }
     let sizes = Region.allCases.map { "\(program.bytes(of: $0))u" }.joined(separator: ", ")
     text += """
       const swl_program swiftlet_program = {
@@ -160,16 +175,21 @@ struct CPackageEmitter {
         \(manifest.position.maskOffset)u,
         \(manifest.position.rotationOffset)u,
         \(manifest.position.rotationRowBytes)u,
-        \(manifest.position.cacheRowBytes)u,
+        \(manifest.position.rotationPlace)u,
+        \(place("values", manifest.position.values)),
+        \(place("keys", manifest.position.keys)),
+        \(manifest.position.selectionPlace)u,
+        \(manifest.position.validityPlace)u,
+        fills,
+        \(manifest.position.fills.count)u,
         \(manifest.position.embeddingOffset)u,
         \(manifest.position.embeddingRowBytes)u,
         \(manifest.position.multiplierOffset)u,
         \(manifest.position.multiplierPlace)u,
         \(manifest.position.embeddingPlace)u,
         \(manifest.position.prefillFrom)u,
+        \(manifest.position.prefillAlignment)u,
         \(manifest.position.prefixTokens)u,
-        \(manifest.position.prefixOffset)u,
-        \(manifest.position.cacheHeads)u,
         {\(sizes)},
         \(manifest.model.bos ?? -1),
         \(manifest.model.eos ?? -1)

@@ -1,3 +1,4 @@
+import EthosUISA
 import GraphIR
 import ProgramFormat
 import Support
@@ -12,7 +13,7 @@ struct ParamsBuilder {
   private var offsets: [ConstantID: Int] = [:]
   private var scalars: [Int32: Int] = [:]
   private var tables: [[UInt32]: Int] = [:]
-  private var ones: (offset: Int, count: Int)?
+  private var blobs: [[UInt8]: Int] = [:]
   private(set) var pieces: [(offset: Int, bytes: ByteSource)] = []
   /// The end of the last one, counted from the region's first byte.
   private(set) var bytes: Int
@@ -20,10 +21,6 @@ struct ParamsBuilder {
   private(set) var rotation: (offset: Int, rowBytes: Int)?
   /// Where the embedding table lies, how long its rows are, and where their multipliers lie.
   private(set) var embedding: (offset: Int, rowBytes: Int, multipliers: Int)?
-  /// Where the cache rows of a fixed beginning lie.
-  private(set) var prefix: Int?
-  /// How long the rows of the caches are.
-  private(set) var cacheRowBytes: Int?
 
   /// A builder that starts at a byte of a region.
   init(region: Region, start: Int = 0) {
@@ -99,13 +96,38 @@ struct ParamsBuilder {
 
   /// That many ones, what repeats another operand when they are multiplied.
   mutating func ones(_ count: Int) throws(DiagnosticError) -> NPUTensor {
-    if let known = ones, known.count >= count {
-      return NPUTensor(.params, known.offset, .int16, 1, 1, count)
-    }
     let bytes = (0..<2 * count).map { UInt8($0 % 2 == 0 ? 1 : 0) }
-    let offset = try append(ByteSource(bytes), "ones")
-    ones = (offset, count)
-    return NPUTensor(.params, offset, .int16, 1, 1, count)
+    return NPUTensor(.params, try place(bytes, "ones"), .int16, 1, 1, count)
+  }
+
+  /// The place of bytes, added at the next multiple of 16 when they are new.
+  mutating func place(
+    _ bytes: [UInt8], _ name: String
+  ) throws(DiagnosticError) -> Int {
+    if let known = blobs[bytes] { return known }
+    let offset = try append(ByteSource(bytes), name)
+    blobs[bytes] = offset
+    return offset
+  }
+
+  /// Scale records of a convolution with 16-bit inputs that divides by a power of two.
+  mutating func scaleRecords(
+    count: Int, shift: Int, _ accelerator: Accelerator
+  ) throws(DiagnosticError) -> NPUTensor {
+    let records = [ScaleRecord](
+      repeating: ScaleRecord(bias: 0, multiplier: 1, shift: shift), count: count)
+    let unit = LinearTiling(accelerator: accelerator).microblock(bits: 16).depth
+    let bytes =
+      accelerator.product == .u85
+      ? ScaleRecord.stream(records, layout: .u85Acc48, channelMultiple: max(16, unit))
+      : ScaleRecord.stream(records)
+    return NPUTensor(.params, try place(bytes, "scales"), .int8, 1, 1, bytes.count)
+  }
+
+  /// The table that makes weights' bytes of 8-bit numbers.
+  mutating func foldTable() throws(DiagnosticError) -> NPUTensor {
+    let offset = try place(FixedTables.foldedBytes, "fold")
+    return NPUTensor(.params, offset, .int8, 1, 1, 256)
   }
 
   /// A look-up table of 512 words.
@@ -134,18 +156,9 @@ struct ParamsBuilder {
     return place.rowBytes
   }
 
-  /// Makes room for the cache rows of a fixed beginning.
-  mutating func reservePrefix(bytes: Int) throws(DiagnosticError) {
-    prefix = try append(ByteSource([UInt8](repeating: 0, count: bytes)), "prefix")
-  }
-
-  /// Notes how long a cache's rows are; all caches have the same.
-  mutating func noteCacheRow(bytes: Int) throws(DiagnosticError) {
-    guard cacheRowBytes == nil || cacheRowBytes == bytes, bytes % 16 == 0 else {
-      throw DiagnosticError(
-        "codegen.cache", "caches need rows of one length, a multiple of 16 bytes")
-    }
-    cacheRowBytes = bytes
+  /// Makes room for bytes that are known later.
+  mutating func reserve(bytes: Int) throws(DiagnosticError) -> Int {
+    try append(ByteSource([UInt8](repeating: 0, count: bytes)), "prefix")
   }
 
   private mutating func append(

@@ -7,8 +7,6 @@ import TensorCore
 /// One linear layer of a job: its packed weights and where its operands lie.
 struct JobLinear {
   let packed: PackedLinear
-  /// Rows: tokens of the step list.
-  let tokens: Int
   /// The block all slices use.
   let block: LinearBlock
   /// The input and the output.
@@ -16,9 +14,6 @@ struct JobLinear {
   let output: NPUTensor
   /// The tensor it computes, for provenance.
   let name: String
-
-  /// Whether inputs have 16 bits, which wide accumulators add up.
-  var isWide: Bool { packed.key.inputElement == .int16 }
 
   /// The channels of the output that a slice computes.
   func output(of slice: PackedSlice) -> NPUTensor {
@@ -52,6 +47,8 @@ struct JobEmitter {
   private var loading: (place: NPUTensor, transfer: Int)?
   /// The number of the kernel that last used a table.
   private var tableUser: Int?
+  /// The number of the kernel that last wrote keys or values, unless it was waited for.
+  private var cacheWriter: Int?
   /// Transfers so far.
   private var transferCount = 0
   /// Where blocks are tried out; nil leaves them as large as they may be.
@@ -101,6 +98,7 @@ struct JobEmitter {
       switch command {
       case .linear(let linear): try emit(linear)
       case .kernel(let kernel): try emit(kernel, name)
+      case .cached(let cached): try emit(cached, name)
       case .table(let place): try load(place)
       }
     } catch let error as DiagnosticError {
@@ -218,7 +216,7 @@ struct JobEmitter {
       switch pending[index].command {
       case .table(let next): place = next
       case .kernel(let kernel): if kernel.usesTable { place = nil }
-      case .linear: break
+      case .linear, .cached: break
       }
       upcoming[index] = place
     }
@@ -238,14 +236,11 @@ struct JobEmitter {
   }
 
   private mutating func startLoad(_ place: NPUTensor) throws {
-    try writer.loadTable(place, bytes: Self.tableBytes)
-    note(
-      .transfer(bytes: Self.tableBytes, source: place.base.rawValue, destination: nil))
+    let bytes = place.shape.depth * place.element.byteCount
+    try writer.loadTable(place, bytes: bytes)
+    note(.transfer(bytes: bytes, source: place.base.rawValue, destination: nil))
     transferCount += 1
   }
-
-  /// Bytes of a 16-bit table.
-  static let tableBytes = 2048
 
   // MARK: Kernels
 
@@ -272,6 +267,7 @@ struct JobEmitter {
     note(.kernel(description))
     issued(footprint, name)
     if kernel.usesTable { tableUser = newest }
+    if kernel.ofm.base.isOfCaches { cacheWriter = newest }
   }
 
   private mutating func block(for kernel: NPUKernel) throws -> KernelBlock {
@@ -349,36 +345,60 @@ struct JobEmitter {
   // MARK: Linear layers
 
   private mutating func emit(_ linear: JobLinear) throws {
-    let packed = linear.packed
-    let block = linear.block.shape
-    for slice in packed.slices {
+    for slice in linear.packed.slices {
       let (region, offset) = try fetch(slice)
-      let output = linear.output(of: slice)
-      let operation = LinearTiling.operation(
-        tokens: linear.tokens, inputs: packed.inputs, outputs: slice.channels,
-        bits: packed.key.inputBits, ofmBits: output.element.byteCount * 8, on: accelerator)
-      let footprint = KernelFootprint(
-        operation: operation, block: block,
-        ifmBlockDepth: writer.rules.ifmBlockDepth(
-          operation, block: block, microblock: linear.block.microblock),
-        inputs: [linear.input.place], output: output.place)
-      let dependency = dependency(of: footprint)
-      try writer.issue(slice, of: linear, at: offset, in: region, dependency: dependency)
-      var description = KernelDescription(
-        kind: .convolution(partKernelFirst: false), ifm: FeatureMapTraffic(linear.input),
-        ofm: FeatureMapTraffic(output), block: block,
-        microblock: linear.block.microblock)
-      description.weightBytes = slice.weightBytes
-      description.weightRegion = region.rawValue
-      description.scaleBytes = slice.scaleBytes
-      description.scaleRegion = region.rawValue
-      description.isFastFormat = slice.isFast
-      description.usesWideAccumulators = linear.isWide
-      description.bufferLayout = writer.bufferLayout(of: operation, block: block)
-      description.blockDependency = dependency
-      note(.kernel(description))
-      issued(footprint, linear.name)
+      let convolution = NPUConvolution(
+        ifm: linear.input, ofm: linear.output(of: slice),
+        streams: WeightStreams(
+          scales: (region, offset, slice.scaleBytes), weights: (region, offset + slice.scaleBytes),
+          streamBytes: slice.streamBytes, isFast: slice.isFast))
+      try emit(convolution, block: linear.block, linear.name)
     }
+  }
+
+  /// A convolution that reads keys or values, which have to be there: no dependency of the hardware's looks
+  /// at weights.
+  private mutating func emit(_ cached: CachedConvolution, _ name: String) throws {
+    try lookAhead()
+    if let cacheWriter {
+      try kernelWait(min(newest - cacheWriter, accelerator.product.outstanding.kernels - 1))
+      self.cacheWriter = nil
+    }
+    let operation = cached.convolution.operation(on: accelerator)
+    guard
+      let block = LinearTiling(accelerator: accelerator).block(
+        of: operation, depth: cached.blockDepth, microblock: cached.microblock)
+    else {
+      throw DiagnosticError("codegen.block", "\(operation.ofm) has no legal block")
+    }
+    try emit(cached.convolution, block: block, name)
+  }
+
+  private mutating func emit(
+    _ convolution: NPUConvolution, block: LinearBlock, _ name: String
+  ) throws {
+    let operation = convolution.operation(on: accelerator)
+    let footprint = KernelFootprint(
+      operation: operation, block: block.shape,
+      ifmBlockDepth: writer.rules.ifmBlockDepth(
+        operation, block: block.shape, microblock: block.microblock),
+      inputs: [convolution.ifm.place], output: convolution.ofm.place)
+    let dependency = dependency(of: footprint)
+    try writer.issue(convolution, block: block, dependency: dependency)
+    var description = KernelDescription(
+      kind: .convolution(partKernelFirst: false), ifm: FeatureMapTraffic(convolution.ifm),
+      ofm: FeatureMapTraffic(convolution.ofm), block: block.shape, microblock: block.microblock)
+    let streams = convolution.streams
+    description.weightBytes = streams.weightBytes
+    description.weightRegion = streams.weights.region.rawValue
+    description.scaleBytes = streams.scales.bytes
+    description.scaleRegion = streams.scales.region.rawValue
+    description.isFastFormat = streams.isFast
+    description.usesWideAccumulators = convolution.isWide
+    description.bufferLayout = writer.bufferLayout(of: operation, block: block.shape)
+    description.blockDependency = dependency
+    note(.kernel(description))
+    issued(footprint, name)
   }
 
   /// Where a slice's streams are when its convolution starts: in place, or in a staging buffer after a

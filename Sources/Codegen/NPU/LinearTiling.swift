@@ -31,8 +31,16 @@ struct LinearTiling {
   static func operation(
     tokens: Int, inputs: Int, outputs: Int, bits: Int, ofmBits: Int, on accelerator: Accelerator
   ) -> KernelOperation {
-    var operation = KernelOperation(
-      .convolution, ifm: BlockShape(1, tokens, inputs), ofm: BlockShape(1, tokens, outputs))
+    operation(
+      ifm: BlockShape(1, tokens, inputs), ofm: BlockShape(1, tokens, outputs), bits: bits,
+      ofmBits: ofmBits, on: accelerator)
+  }
+
+  /// The operation that a 1×1 convolution is.
+  static func operation(
+    ifm: BlockShape, ofm: BlockShape, bits: Int, ofmBits: Int, on accelerator: Accelerator
+  ) -> KernelOperation {
+    var operation = KernelOperation(.convolution, ifm: ifm, ofm: ofm)
     operation.ifmBits = bits
     operation.ofmBits = ofmBits
     operation.accumulatorBits = BlockRules(accelerator).accumulatorBits(
@@ -68,24 +76,37 @@ struct LinearTiling {
 
   /// The widest legal block of the given depth; nil when none is.
   func block(tokens: Int, inputs: Int, depth: Int, bits: Int) -> LinearBlock? {
-    let unit = microblock(bits: bits)
+    block(
+      of: Self.operation(
+        tokens: tokens, inputs: inputs, outputs: depth, bits: bits, ofmBits: 16, on: accelerator),
+      depth: depth, microblock: microblock(bits: bits))
+  }
+
+  /// The largest legal block of the given depth, wide rather than high; nil when none is.
+  func block(of operation: KernelOperation, depth: Int, microblock unit: BlockShape) -> LinearBlock?
+  {
     let rules = BlockRules(accelerator)
-    let operation = Self.operation(
-      tokens: tokens, inputs: inputs, outputs: depth, bits: bits, ofmBits: 16, on: accelerator)
-    var width = min(64, (tokens + unit.width - 1) / unit.width * unit.width)
-    while width >= unit.width {
-      let shape = BlockShape(unit.height, width, depth)
-      if accelerator.product == .u85 {
-        if rules.isLegal(operation, block: shape, microblock: unit) {
-          return LinearBlock(shape: shape, microblock: unit, banks: nil)
+    func most(_ extent: Int, _ step: Int, _ limit: Int) -> Int {
+      min(limit, (extent + step - 1) / step * step)
+    }
+    for height in stride(
+      from: most(operation.ofm.height, unit.height, 32), through: unit.height, by: -unit.height)
+    {
+      for width in stride(
+        from: most(operation.ofm.width, unit.width, 64), through: unit.width, by: -unit.width)
+      {
+        let shape = BlockShape(height, width, depth)
+        if accelerator.product == .u85 {
+          if rules.isLegal(operation, block: shape, microblock: unit) {
+            return LinearBlock(shape: shape, microblock: unit, banks: nil)
+          }
+        } else if let layout = rules.sharedRAMLayout(operation, block: shape) {
+          return LinearBlock(
+            shape: shape, microblock: unit,
+            banks: LinearBlock.Banks(
+              ifmEnd: layout.ifmEnd, accumulatorStart: layout.accumulatorStart))
         }
-      } else if let layout = rules.sharedRAMLayout(operation, block: shape) {
-        return LinearBlock(
-          shape: shape, microblock: unit,
-          banks: LinearBlock.Banks(
-            ifmEnd: layout.ifmEnd, accumulatorStart: layout.accumulatorStart))
       }
-      width -= unit.width
     }
     return nil
   }

@@ -79,6 +79,8 @@ enum JobCommand {
   case linear(JobLinear)
   /// An operation on feature maps.
   case kernel(NPUKernel)
-  /// Puts a 16-bit table of 2 KiB, at a place in memory, where the next kernels look it up.
+  /// A convolution whose weights are in the caches.
+  case cached(CachedConvolution)
+  /// Puts a table, at a place in memory, where the next kernels look it up.
   case table(NPUTensor)
 }

@@ -16,6 +16,8 @@ struct NPUTensor: Hashable {
   var strideX: Int
   /// Bytes between rows.
   var strideY: Int
+  /// Where its bytes may lie, when the base follows the position.
+  var reach: Range<Int>?
 
   /// A map without gaps.
   init(
@@ -52,8 +54,7 @@ struct NPUTensor: Hashable {
   var place: FeatureMapPlace {
     let span =
       (shape.height - 1) * strideY + (shape.width - 1) * strideX + shape.depth * element.byteCount
-    // Where the row of the position lies in the caches is not known: anywhere.
-    let bytes = base == .cacheRow ? 0..<Int.max : offset..<offset + span
+    let bytes = reach ?? offset..<offset + span
     return FeatureMapPlace(
       region: base.region.rawValue, base: offset, bytes: bytes, shape: shape,
       layout: FeatureMapPlace.Layout(

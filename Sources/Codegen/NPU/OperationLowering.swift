@@ -37,8 +37,10 @@ struct OperationLowering {
     case .rmsNorm: try lowerNorm(reader, &params, &body)
     case .rope: try lowerRotation(reader, &params, &body)
     case .kvWrite: try lowerCacheWrite(reader, &params, &body)
-    case .attention: try lowerBatchAttention(reader, &params, &body)
-    case .embedding: try lowerEmbedding(reader, &tables, &body)
+    case .attention: try lowerAttention(reader, &params, &body)
+    case .embedding:
+      try lowerEmbedding(reader, &tables, &body)
+      if function.tokens == 1, state.cacheWidth > 0 { try lowerSelection(&params, &body) }
     case .linear: throw reader.malformed("comes as packed weights")
     case .layerNorm, .silu, .gelu, .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale,
       .negate,
@@ -52,7 +54,9 @@ struct OperationLowering {
   }
 
   /// The scratch an operation needs while it runs.
-  static func scratchBytes(_ operation: Operation, of function: Function, in graph: Graph) -> Int {
+  static func scratchBytes(
+    _ operation: Operation, of function: Function, in graph: Graph, caches: CacheLayout
+  ) -> Int {
     func type(_ index: Int) -> TensorType? {
       guard operation.operands.indices.contains(index) else { return nil }
       return graph.type(of: operation.operands[index], in: function)
@@ -65,15 +69,14 @@ struct OperationLowering {
       guard let x = type(0) else { return 0 }
       return RotationScratch(count: x.shape.count).bytes
     case .kvWrite:
-      return type(0).map { $0.shape.count * 4 } ?? 0
+      guard let x = type(0) else { return 0 }
+      return CacheWriteScratch(rows: x.shape[0], width: x.shape[1]).bytes
     case .attention:
-      guard let cache = type(2), let heads = operation.int("heads"),
-        let headDim = operation.int("head_dim")
-      else { return 0 }
-      return BatchAttentionScratch(
-        one: AttentionScratch(
-          heads: heads, kvHeads: cache.shape[0], context: cache.shape[1], headDim: headDim),
-        batch: type(0)?.shape[0] ?? 1
+      guard let heads = operation.int("heads"), let headDim = operation.int("head_dim") else {
+        return 0
+      }
+      return AttentionScratch(
+        heads: heads, headDim: headDim, pitch: caches.scorePitch, batch: type(0)?.shape[0] ?? 1
       ).bytes
     case .embedding:
       guard let result = operation.results.first else { return 0 }
@@ -83,41 +86,6 @@ struct OperationLowering {
       .softmax, .causalMask, .positionRows, .cacheWrite, .cacheRead:
       return 0
     }
-  }
-}
-
-/// Where states lie in the state region.
-struct StateLayout {
-  /// The byte offset of each state.
-  var offsets: [StateID: Int] = [:]
-  /// The byte offset of the score mask: int32 for each position of the context, −2^30 until the position
-  /// holds a token, then 2^31 − 1. Before it stand one such number less than a batch has tokens, all
-  /// 2^31 − 1: the mask of a batch's row `t` starts `t` numbers earlier, and so shows `t` positions more.
-  var mask = 0
-  /// The byte offset of the multipliers of the tokens' embeddings.
-  var multipliers = 0
-  /// The byte offset of the rows of the embedding table that a batch reads.
-  var embeddings = 0
-  /// Heads of all caches, which lie one after the other from the first byte.
-  var cacheHeads = 0
-  /// All bytes.
-  var bytes = 0
-
-  /// The layout of a graph's states, for batches of `tokens`, whose embeddings have rows of `rowBytes`.
-  init(_ graph: Graph, tokens: Int, rowBytes: Int) {
-    func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
-    for (index, state) in graph.states.enumerated() {
-      offsets[StateID(index)] = bytes
-      bytes += padded(state.type.byteCount)
-      cacheHeads += state.type.shape[0]
-    }
-    mask = bytes + padded((tokens - 1) * 4)
-    bytes = mask + padded((graph.states.first?.type.shape[1] ?? 0) * 4)
-    multipliers = bytes
-    bytes += padded(tokens * 4)
-    embeddings = bytes
-    // One token's row is read where it is.
-    if tokens > 1 { bytes += tokens * padded(rowBytes) }
   }
 }
 
@@ -156,6 +124,22 @@ struct KernelSequence {
         NPUKernel(
           work: .elementwise(mode), ifm: a, second: b, ofm: out, multiplier: multiplier,
           shift: shift, minimum: minimum, usesTable: usesTable, isSwapped: swapped)))
+  }
+
+  /// A convolution over the caches' numbers, whose streams of `form` start at a byte of the state region.
+  mutating func convolve(
+    _ from: NPUTensor, _ form: StreamForm, at offset: Int, _ records: NPUTensor,
+    minimum: Int? = nil, _ to: NPUTensor
+  ) {
+    commands.append(
+      .cached(
+        CachedConvolution(
+          convolution: NPUConvolution(
+            ifm: from, ofm: to,
+            streams: WeightStreams(
+              scales: (.params, records.offset, records.shape.depth), weights: (.state, offset),
+              streamBytes: [form.bytes], isFast: form.isFast), minimum: minimum),
+          blockDepth: form.blockDepth, microblock: form.microblock)))
   }
 
   /// A pooling.
@@ -230,13 +214,20 @@ struct OperandReader {
     return NPUTensor(.params, place.offset, type.element, 1, 1, type.shape.count)
   }
 
-  /// A state, as rows of heads.
-  func state(_ index: Int) throws(DiagnosticError) -> NPUTensor {
-    guard case .state(let id) = try operand(index),
-      let offset = lowering.state.offsets[id]
-    else { throw malformed("operand \(index) is not a state") }
-    let shape = lowering.graph[id].type.shape
-    return NPUTensor(.state, offset, .int8, shape[0], shape[1], shape[2])
+  /// The state that an operand is.
+  func stateID(_ index: Int) throws(DiagnosticError) -> StateID {
+    guard case .state(let id) = try operand(index) else {
+      throw malformed("operand \(index) is not a state")
+    }
+    return id
+  }
+
+  /// The byte offset of a state in its region.
+  func stateOffset(_ index: Int) throws(DiagnosticError) -> Int {
+    guard let offset = lowering.state.offsets[try stateID(index)] else {
+      throw malformed("operand \(index) is no cache of an attention")
+    }
+    return offset
   }
 
   /// An integer attribute.

@@ -44,16 +44,16 @@ extension RegisterWriter {
   }
 
   /// What a convolution needs after maps, streams and block.
-  mutating func finishU55(_ linear: JobLinear) throws {
+  mutating func finishU55(_ convolution: NPUConvolution, _ block: LinearBlock) throws {
     try builder.setActivation(activationFunction: .relu, activationClipRange: .ofmPrecision)
-    try builder.setActivationMin(0x8000)
+    try builder.setActivationMin((convolution.minimum ?? -32768) & 0xFFFF)
     try builder.setActivationMax(0x7FFF)
-    if let banks = linear.block.banks {
+    if let banks = block.banks {
       try builder.setIFMIBEnd(banks.ifmEnd)
       try builder.setABStart(banks.accumulatorStart)
     }
     // 40-bit accumulators for 16-bit inputs.
-    try builder.setAccFormat(accFormat: linear.isWide ? .i40 : .i32)
+    try builder.setAccFormat(accFormat: convolution.isWide ? .i40 : .i32)
   }
 
   /// The registers that place buffers, as one number; the timing model cares whether it changes.

@@ -41,13 +41,14 @@ extension RegisterWriter {
   }
 
   /// What a convolution needs after maps, streams and block.
-  mutating func finishU85(_ linear: JobLinear, _ slice: PackedSlice) throws {
-    try builder.setWeightFormat(weightFormat: slice.isFast ? .fwd : .swd, weightSparsity: .none)
-    try setActivationU85(linear.output, minimum: nil, usesTable: false)
+  mutating func finishU85(_ convolution: NPUConvolution, _ block: LinearBlock) throws {
+    try builder.setWeightFormat(
+      weightFormat: convolution.streams.isFast ? .fwd : .swd, weightSparsity: .none)
+    try setActivationU85(convolution.ofm, minimum: convolution.minimum, usesTable: false)
     // Multipliers and shifts are per channel, their rounding is not.
     try builder.setOFMScale(shift: 0, scale: 1, dblRnd: 0, roundMode: .natural)
     // 48-bit accumulators for 16-bit inputs; their scale records differ.
-    try setAccumulatorsU85(isWide: linear.isWide, linear.block.microblock)
+    try setAccumulatorsU85(isWide: convolution.isWide, block.microblock)
   }
 
   /// Limits are 16 bits wide, so results of 32 bits go without.

@@ -38,33 +38,33 @@ struct RegisterWriter {
     }
   }
 
-  /// Issues the convolution of one depth slice, whose scale records and weights start at `offset` of a
-  /// region.
+  /// Issues a convolution.
   mutating func issue(
-    _ slice: PackedSlice, of linear: JobLinear, at offset: Int, in region: Region, dependency: Int
+    _ convolution: NPUConvolution, block: LinearBlock, dependency: Int
   ) throws {
-    try setIFM(linear.input, depth: linear.packed.inputs)
-    try setOFM(linear.output(of: slice), scale: .perChannel)
+    let streams = convolution.streams
+    try setIFM(convolution.ifm, depth: convolution.ifm.shape.depth)
+    try setOFM(convolution.ofm, scale: .perChannel)
     try setKernel(width: 1)
-    try builder.setWeightRegion(region: region.rawValue)
-    try builder.setScaleRegion(region: region.rawValue)
-    try builder.setScaleBase(offset)
-    try builder.setScaleLength(slice.scaleBytes)
-    try setWeights(slice, at: offset + slice.scaleBytes)
-    try setBlock(linear.block.shape)
+    try builder.setWeightRegion(region: streams.weights.region.rawValue)
+    try builder.setScaleRegion(region: streams.scales.region.rawValue)
+    try builder.setScaleBase(streams.scales.offset)
+    try builder.setScaleLength(streams.scales.bytes)
+    try setWeights(streams)
+    try setBlock(block.shape)
     if isU85 {
-      try finishU85(linear, slice)
+      try finishU85(convolution, block)
     } else {
-      try finishU55(linear)
+      try finishU55(convolution, block)
     }
     try builder.setBlockdep(dependency)
     try builder.opConv()
   }
 
-  /// The places of a slice's weight streams, one a decoder.
-  private mutating func setWeights(_ slice: PackedSlice, at offset: Int) throws {
-    var at = offset
-    for (decoder, length) in slice.streamBytes.enumerated() {
+  /// The places of a convolution's weight streams, one a decoder.
+  private mutating func setWeights(_ streams: WeightStreams) throws {
+    var at = streams.weights.offset
+    for (decoder, length) in streams.streamBytes.enumerated() {
       switch decoder {
       case 0:
         try builder.setWeightBase(at)

@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /// Version of the step encoding below. A program of another version is refused.
-#define SWL_ABI_VERSION 3u
+#define SWL_ABI_VERSION 4u
 
 /// Memory regions. The numbers are the NPU's base-pointer indices.
 enum swl_region {
@@ -28,14 +28,14 @@ enum swl_region {
 
 /// Base pointers of a job beyond the regions' own.
 enum swl_base {
-  SWL_BASE_ROTATION = 5,  ///< The rotation table's row of the position.
-  SWL_BASE_CACHE_ROW = 6, ///< As many cache rows into the state region as there are tokens.
+  SWL_BASE_VALUES = 5,    ///< The caches' values of the position, in the state region.
+  SWL_BASE_KEYS = 6,      ///< The caches' keys of the position, in the state region.
   SWL_BASE_EMBEDDING = 7, ///< The embedding table's row of the token.
   SWL_BASE_COUNT = 8
 };
 
 /// What the score mask holds for a position without a token.
-#define SWL_MASKED (-(INT32_C(1) << 30))
+#define SWL_MASKED INT16_MIN
 
 /// A place in a region: bits 31..29 the region, bits 28..0 the byte offset.
 typedef uint32_t swl_ref;
@@ -66,6 +66,27 @@ typedef struct swl_steps {
   uint32_t tokens; ///< tokens per call
 } swl_steps;
 
+/// How a base pointer follows the position `p` through the caches: it is `p / chunk * chunk_bytes`,
+/// `q / period * period_bytes` with `q = p % chunk`, and `offsets[q % period]` bytes into the state region.
+typedef struct swl_cache_place {
+  uint32_t chunk;
+  uint32_t chunk_bytes;
+  uint32_t period;
+  uint32_t period_bytes;
+  const uint32_t *offsets;
+  uint32_t offset_count; ///< no more than `period`
+} swl_cache_place;
+
+/// Bytes of the weights region that `swl_reset` copies to the state region, `count` times `bytes` bytes.
+typedef struct swl_fill {
+  uint32_t offset;        ///< of the first copy, in the state region
+  uint32_t stride;        ///< from copy to copy
+  uint32_t count;
+  uint32_t source;        ///< in the weights region
+  uint32_t source_stride; ///< from copy to copy; 0: all are the same
+  uint32_t bytes;
+} swl_fill;
+
 /// A compiled model. Everything it points at is constant; emitted as C arrays by `swiftlet compile`.
 typedef struct swl_program {
   uint32_t abi_version;
@@ -77,20 +98,26 @@ typedef struct swl_program {
   uint32_t job_count;
   swl_ref logits;                 ///< int16 [vocabulary], valid after decode
   float logits_scale;             ///< real value of one logit step
-  uint32_t mask;                  ///< offset of the score mask in the state region: int32 [context];
+  uint32_t mask;                  ///< offset of the score mask in the state region: int16 [context];
                                   ///< `prefill.tokens - 1` numbers before it belong to it
   uint32_t rotation;              ///< offset of the rotation table in the params region
   uint32_t rotation_row_bytes;    ///< a multiple of 16
-  uint32_t cache_row_bytes;       ///< a multiple of 16
+  uint32_t rotation_place;        ///< offset in the state region where the positions' rows are copied
+  swl_cache_place values;         ///< where SWL_BASE_VALUES is
+  swl_cache_place keys;           ///< where SWL_BASE_KEYS is
+  uint32_t selection_place;       ///< offset in the state region: int16 [10], a one among eight numbers for the
+                                  ///< position modulo 8, and among two for it modulo 2
+  uint32_t validity_place;        ///< offset in the state region: int16 [prefill.tokens], 1 for rows with a token
+  const swl_fill *fills;          ///< what the state region starts with, but for zeros
+  uint32_t fill_count;
   uint32_t embedding;             ///< offset of the embedding table in the weights region
   uint32_t embedding_row_bytes;   ///< a multiple of 16; 0: there is no table
   uint32_t multipliers;           ///< offset of the rows' multipliers in the weights region: int32 [vocabulary]
   uint32_t multiplier_place;      ///< offset in the state region where the tokens' are copied
   uint32_t embedding_place;       ///< offset in the state region where a batch's rows are copied
   uint32_t prefill_from;          ///< fewest tokens for which a batch is faster than decode
+  uint32_t prefill_alignment;     ///< batches start at positions that are multiples of this power of two
   uint32_t prefix_tokens;         ///< tokens of a fixed beginning that the KV cache holds from the start
-  uint32_t prefix;                ///< offset in the weights region of their cache rows, head by head
-  uint32_t cache_heads;           ///< heads of all caches, one after the other from the state region's start
   uint32_t region_bytes[SWL_REGION_COUNT];
   int32_t bos;                    ///< id put before a prompt, or -1
   int32_t eos;                    ///< id that ends a text, or -1
@@ -103,7 +130,7 @@ typedef enum swl_status {
   SWL_ERROR_PROGRAM = -2,      ///< a step is malformed or reaches outside its region
   SWL_ERROR_TOKEN = -3,        ///< a token id is outside the vocabulary
   SWL_ERROR_CONTEXT_FULL = -4, ///< no position is left in the KV cache
-  SWL_ERROR_NPU = -5,          ///< the NPU callback failed
+  SWL_ERROR_NPU = -5,          ///< the NPU callback failed, now or since the last reset
   SWL_ERROR_ARGUMENT = -6      ///< a null pointer, an empty prompt, a buffer too small or misaligned
 } swl_status;
 
@@ -122,6 +149,7 @@ typedef struct swl_context {
   swl_npu_run npu;
   void *user;                      ///< free for the callback
   uint32_t last_step;              ///< word index of the step that ran last, for error reports
+  int failed;                      ///< a job failed: the caches may hold half a token until `swl_reset`
 } swl_context;
 
 /// The base pointers of a job at the context's position.
@@ -143,7 +171,8 @@ void swl_reset(swl_context *context);
 swl_status swl_decode(swl_context *context, int32_t token);
 
 /// Runs a whole prompt: all but the last token in batches of `prefill.tokens`, the last one (and what is
-/// too little for a batch, or so near the context's end that a batch has no room) by decode. A batch may
+/// too little for a batch, before a position where one may start, or so near the context's end that a batch
+/// has no room) by decode. A batch may
 /// write cache rows after the last of its tokens; later tokens overwrite them before anything reads them.
 /// Afterwards `swl_logits` are valid. Nothing runs when an id is out of range or the prompt does not fit.
 swl_status swl_prompt(swl_context *context, const int32_t *tokens, uint32_t count);
@@ -154,8 +183,7 @@ swl_status swl_prompt(swl_context *context, const int32_t *tokens, uint32_t coun
 ///
 /// `window` is an array of `program->context` ids that belongs to the caller: the ids of all positions so
 /// far, `swl_prompt`'s among them (those of a prefix may be anything). The token is added to it, and it
-/// follows what is forgotten. `keep` is below the context's size and not below `prefix_tokens`. After
-/// SWL_ERROR_NPU while room was made, `position` counts the window's tokens that were read again.
+/// follows what is forgotten. `keep` is below the context's size and not below `prefix_tokens`.
 swl_status swl_decode_rolling(swl_context *context, int32_t token, int32_t *window, uint32_t keep);
 
 /// The logits of the last decode: int16 [vocabulary].

@@ -30,6 +30,14 @@ struct HazardTracker {
     for transfer in transfers.reversed() {
       if let conflict = new.conflict(with: transfer) { report(conflict) }
     }
+    // Nothing in the hardware holds a fetch of weights or scales back until a kernel has written them.
+    for earlier in kernels.reversed() {
+      for read in new.reads where read.role == .weights || read.role == .scales {
+        if earlier.writes.contains(where: { $0.overlaps(read) }) {
+          report(.readAfterWrite(role: read.role, earlier: earlier.commandIndex))
+        }
+      }
+    }
     if op.continuesChain, let last = kernels.indices.last {
       if last > 0, let earlier = kernels[last - 1].kernel {
         overlap(op, access, after: earlier, kernels[last - 1], report)

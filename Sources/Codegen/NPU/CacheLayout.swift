@@ -1,0 +1,249 @@
+import EthosUISA
+import Support
+
+/// How keys and values lie in the state region: as weight streams of convolutions over queries and over
+/// the powers of scores, every number a byte at a place of its own (``RawWeightStream``).
+///
+/// A cache head's keys are weights from head channels to positions, its values from positions to head
+/// channels. Nothing is transposed or encoded: `kv_write` stores numbers where the weight decoder expects
+/// them.
+struct CacheLayout {
+  /// Positions a cache holds.
+  let context: Int
+  /// Channels of a head.
+  let headDim: Int
+  /// Positions before the first: the first weight of a stream is no one's, and blocks start at multiples
+  /// of sixteen.
+  let lead: Int
+  /// One stream of keys: some positions of a head.
+  let keys: StreamForm
+  /// One stream of values: some channels of a head.
+  let values: StreamForm
+  /// Positions of a stream of keys, and how many such streams a head has.
+  let keyChunk: Int
+  let keyChunks: Int
+  /// Channels of a stream of values, and how many such streams a head has.
+  let valueChunk: Int
+  let valueChunks: Int
+
+  /// Elements between rows of scores.
+  var scorePitch: Int { keyChunk * (keyChunks - 1) + (keys.outputs + 7) / 8 * 8 }
+
+  /// The layout of caches of `context` positions.
+  ///
+  /// Throws `DiagnosticError` when a stream cannot hold that many.
+  init(accelerator: Accelerator, context: Int, headDim: Int) throws(DiagnosticError) {
+    let tiling = LinearTiling(accelerator: accelerator)
+    let microblock = tiling.microblock(bits: 16)
+    let isFast = accelerator.product == .u85
+    self.context = context
+    self.headDim = headDim
+    lead = isFast ? 0 : 16
+    func up(_ size: Int, _ step: Int) -> Int { (size + step - 1) / step * step }
+    func form(_ outputs: Int, _ inputs: Int, _ depth: Int) throws(DiagnosticError) -> StreamForm {
+      try StreamForm(
+        accelerator: accelerator, outputs: outputs, inputs: inputs, blockDepth: depth,
+        microblock: microblock)
+    }
+    let unit = max(microblock.depth, 8)
+    /// Positions in as few parts of at most `most` as can be, multiples of 64.
+    func positions(most: Int) -> (size: Int, count: Int) {
+      guard context > most else { return (context, 1) }
+      let count = (context + most - 1) / most
+      let size = up((context + count - 1) / count, 64)
+      return (size, (context + size - 1) / size)
+    }
+    /// Channels in as few equal parts of at most `most` as can be, in whole micro-blocks.
+    func channels(most: Int) throws(DiagnosticError) -> (size: Int, count: Int) {
+      if headDim <= most { return (headDim, 1) }
+      for count in 2...max(headDim, 2)
+      where headDim % count == 0 && headDim / count <= most && headDim / count % unit == 0 {
+        return (headDim / count, count)
+      }
+      throw DiagnosticError(
+        "codegen.context",
+        "streams of the NPU's weight decoder hold values of \(most) channels for \(context) positions, "
+          + "which \(headDim) channels of a head do not split into", wayOut: "a shorter --context")
+    }
+    if isFast {
+      // Blocks of a U85 go forth and back over inputs, so a stream is one block.
+      var depth = 256
+      while depth > unit,
+        tiling.block(tokens: 1, inputs: headDim, depth: depth, bits: 16) == nil
+      {
+        depth -= unit
+      }
+      (keyChunk, keyChunks) = positions(most: depth)
+      (valueChunk, valueChunks) = try channels(most: depth)
+      keys = try form(keyChunk, headDim, up(keyChunk, unit))
+      values = try form(valueChunk, context, up(valueChunk, unit))
+      return
+    }
+    let limit = StreamForm.standardLimit
+    let most = limit / up(headDim, 16) - lead
+    (keyChunk, keyChunks) = positions(most: most / 64 * 64)
+    (valueChunk, valueChunks) = try channels(
+      most: min(limit / up(lead + context, 16), 128) / unit * unit)
+    // Blocks of 16 channels are the smallest that there may be several of.
+    keys = try form(up(lead + keyChunk, 16), headDim, 16)
+    values = try form(valueChunk, lead + context, up(valueChunk, unit))
+  }
+
+  /// Whether channels are as far from each other at every position as at the first: then one base pointer
+  /// leads to all of them.
+  var isEven: Bool {
+    (0..<min(keyChunk, context)).allSatisfy { position in
+      (0..<headDim).allSatisfy {
+        keys.place(lead + position, $0) - keys.place(lead + position, 0)
+          == keys.place(lead, $0) - keys.place(lead, 0)
+      }
+    }
+      && (0..<context).allSatisfy { position in
+        (0..<valueChunk).allSatisfy {
+          values.place($0, lead + position) - values.place(0, lead + position)
+            == values.place($0, lead) - values.place(0, lead)
+        }
+      }
+  }
+
+  /// Bytes of a head's keys and of its values.
+  var keyBytes: Int { keyChunks * keys.bytes }
+  var valueBytes: Int { valueChunks * values.bytes }
+
+  /// Bytes from where a head's keys of position 0 are to those of `position`.
+  func keyOffset(_ position: Int) -> Int {
+    position / keyChunk * keys.bytes
+      + keys.place(lead + position % keyChunk, 0) - keys.place(lead, 0)
+  }
+
+  /// Bytes from where a head's values of position 0 are to those of `position`.
+  func valueOffset(_ position: Int) -> Int {
+    values.place(0, lead + position) - values.place(0, lead)
+  }
+
+  /// Bytes from the first byte of a head's keys to a channel of position 0.
+  func keyPlace(_ channel: Int) -> Int { keys.place(lead, channel) }
+
+  /// Bytes from the first byte of a head's values to a channel of position 0.
+  func valuePlace(_ channel: Int) -> Int {
+    channel / valueChunk * values.bytes + values.place(channel % valueChunk, lead)
+  }
+}
+
+/// One weight stream with a byte for each weight: where they are, and what is around them.
+struct StreamForm {
+  /// Output and input channels.
+  let outputs: Int
+  let inputs: Int
+  /// The OFM block depth its order is made for.
+  let blockDepth: Int
+  let microblock: BlockShape
+  /// Whether it is for a U85's fast decoder.
+  let isFast: Bool
+  /// The stream of zeros.
+  let template: [UInt8]
+  private let places: [Int32]
+
+  /// Bytes of the stream, a multiple of 16.
+  var bytes: Int { template.count }
+  /// Bytes before the first weight, and from where on there are none.
+  let start: Int
+  let end: Int
+
+  /// Weights a stream of the standard decoder holds, padding included.
+  static let standardLimit = 32768
+
+  /// Where the weight from an input to an output is.
+  func place(_ output: Int, _ input: Int) -> Int { Int(places[output * inputs + input]) }
+
+  init(
+    accelerator: Accelerator, outputs: Int, inputs: Int, blockDepth: Int, microblock: BlockShape
+  ) throws(DiagnosticError) {
+    self.outputs = outputs
+    self.inputs = inputs
+    self.blockDepth = blockDepth
+    self.microblock = microblock
+    isFast = accelerator.product == .u85
+    var geometry = WeightGeometry(
+      family: isFast ? .u85 : .u55, outputs: outputs, inputs: inputs, ofmBlockDepth: blockDepth,
+      ofmUblockDepth: microblock.depth, ifmBits: 16)
+    if isFast {
+      geometry.cores = accelerator.weightDecoders
+      geometry.macs = accelerator.macs
+      geometry.format = .fast
+    }
+    do {
+      let order = try Self.order(geometry)
+      template =
+        isFast
+        ? RawWeightStream.fast(count: order.count) : RawWeightStream.standard(count: order.count)
+      start = isFast ? RawWeightStream.fastStart : RawWeightStream.standardStart + 1
+      let first = isFast ? RawWeightStream.fastStart : RawWeightStream.standardStart
+      end = first + order.count
+      var places = [Int32](repeating: -1, count: outputs * inputs)
+      for (index, weight) in order.enumerated() where weight >= 0 {
+        places[weight] = Int32(first + index)
+      }
+      self.places = places
+    } catch {
+      throw DiagnosticError("codegen.cache", "the caches' weights have no order: \(error)")
+    }
+  }
+
+  /// The number of the weight at each place of the hardware's order; −1 is padding.
+  private static func order(_ geometry: WeightGeometry) throws -> [Int] {
+    // Numbers have 15 bits, so they come in two halves.
+    let count = geometry.outputs * geometry.inputs
+    func half(_ value: (Int) -> Int) throws -> [Int16] {
+      try (0..<count).map { Int16(truncatingIfNeeded: value($0)) }.withUnsafeBufferPointer {
+        try WeightStream.padded($0, geometry: geometry)
+      }
+    }
+    let low = try half { ($0 + 1) & 0x3FFF }
+    let high = try half { ($0 + 1) >> 14 }
+    return zip(low, high).map { Int($1) << 14 + Int($0) - 1 }
+  }
+}
+
+/// Places that are evenly apart in two directions, as the strides of a feature map want them.
+struct PlaceRun: Equatable {
+  /// The first element, and elements of a column.
+  let first: Int
+  let columns: Int
+  let rows: Int
+  /// The place of the first element, and bytes between columns and rows.
+  let place: Int
+  let columnStride: Int
+  let rowStride: Int
+
+  /// Splits places into as few runs as evenness allows, with columns of a power of two.
+  static func split(_ places: [Int]) -> [PlaceRun] {
+    func isEven(_ range: Range<Int>, _ step: Int) -> Bool {
+      range.dropFirst().allSatisfy { places[$0] - places[$0 - 1] == step }
+    }
+    var runs: [PlaceRun] = []
+    var at = 0
+    while at < places.count {
+      let step = at + 1 < places.count ? places[at + 1] - places[at] : 1
+      var length = 1
+      while at + length < places.count, places[at + length] - places[at + length - 1] == step {
+        length += 1
+      }
+      var rows = 1
+      var rowStride = 0
+      while at + (rows + 1) * length <= places.count {
+        let next = at + rows * length
+        let apart = places[next] - places[next - length]
+        guard rows == 1 || apart == rowStride, isEven(next..<next + length, step) else { break }
+        rowStride = apart
+        rows += 1
+      }
+      runs.append(
+        PlaceRun(
+          first: at, columns: length, rows: rows, place: places[at], columnStride: step,
+          rowStride: rowStride))
+      at += rows * length
+    }
+    return runs
+  }
+}

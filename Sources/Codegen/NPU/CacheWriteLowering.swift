@@ -1,0 +1,197 @@
+import EthosUISA
+import ProgramFormat
+import Support
+import TensorCore
+
+/// What `kv_write` keeps between its operations.
+struct CacheWriteScratch {
+  /// Rows of the batch, and channels of all heads.
+  let rows: Int
+  let width: Int
+
+  /// Centred numbers, numbers of rows that hold a token, and the bytes of eight positions of one row.
+  var bytes: Int { 2 * padded(rows * width * 2) + padded(width * 8) }
+
+  private func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
+}
+
+extension OperationLowering {
+  /// `kv_write` (`Docs/Numerics.md`): centred, scaled and stored where the weight decoder will read it
+  /// (``CacheLayout``).
+  ///
+  /// A U55's decoder wants magnitude and sign, which a table makes of a number; the U85's fast decoder takes
+  /// numbers as they are.
+  ///
+  /// Base pointers are multiples of 16 bytes, but keys of two positions share 16 bytes, and values of eight
+  /// positions share 8. So a token's keys are multiplied by 1 for its own place and by 0 for the other, its
+  /// values by a one among seven zeros, and the products are added to what is there: zeros, until a token
+  /// comes. Batches start at multiples of eight positions; their rows have places of their own.
+  func lowerCacheWrite(
+    _ reader: OperandReader, _ params: inout ParamsBuilder, _ body: inout KernelSequence
+  ) throws(DiagnosticError) {
+    let x = try reader.value(0)
+    let cache = try reader.stateID(2)
+    let heads = graph[cache].type.shape[0]
+    let (rows, width) = (x.shape.width, x.shape.depth)
+    let multipliers = graph[try reader.constantID(4)].data?.integers(Int32.self, count: width)
+    let offsets = graph[try reader.constantID(3)].data?.integers(Int16.self, count: width)
+    guard let multiplier = multipliers?.first, multiplier >= 0,
+      multipliers?.allSatisfy({ $0 == multiplier }) == true
+    else { throw reader.malformed("needs one scale for all heads of a cache") }
+
+    var source = x
+    if offsets?.allSatisfy({ $0 == 0 }) != true {
+      source = body.map(.int16, 1, rows, width)
+      body.elementwise(.sub, x, .tensor(try reader.constant(3, &params)), source)
+    }
+    if rows > 1 {
+      // Rows without a token leave the zeros of their places.
+      let held = body.map(.int16, 1, rows, width)
+      body.elementwise(
+        .mul, source, .tensor(NPUTensor(.state, state.validity, .int16, 1, rows, 1)), held)
+      source = held
+    }
+    let usesTable = !state.caches.keys.isFast
+    if usesTable { body.table(try params.foldTable()) }
+    let write = CacheWrite(
+      layout: state.caches, isKeys: state.keyCaches.contains(cache), heads: heads,
+      headDim: width / heads, offset: try reader.stateOffset(2), multiplier: UInt32(multiplier),
+      shift: try reader.attribute("shift"), usesTable: usesTable)
+    if rows > 1 {
+      for row in 0..<rows { write.store(source.row(row), row: row, &body) }
+    } else if write.isKeys {
+      write.addKeys(source, NPUTensor(.state, state.selection + 16, .int16, 1, 1, 1), &body)
+    } else {
+      write.addValues(source, NPUTensor(.state, state.slots, .int16, 1, width, 8), &body)
+    }
+  }
+
+  /// The map of ones and zeros that all layers' values are multiplied by, from the runtime's eight numbers.
+  func lowerSelection(
+    _ params: inout ParamsBuilder, _ body: inout KernelSequence
+  ) throws(DiagnosticError) {
+    let width = state.cacheWidth
+    body.elementwise(
+      .mul, try params.ones(width * 8).viewed(1, width, 8),
+      .tensor(NPUTensor(.state, state.selection, .int16, 1, 1, 8)),
+      NPUTensor(.state, state.slots, .int16, 1, width, 8))
+  }
+}
+
+/// Stores numbers of all heads in one cache.
+private struct CacheWrite {
+  let layout: CacheLayout
+  let isKeys: Bool
+  let heads: Int
+  let headDim: Int
+  /// Where the cache starts in the state region.
+  let offset: Int
+  let multiplier: UInt32
+  let shift: Int
+  let usesTable: Bool
+
+  private var headBytes: Int { isKeys ? layout.keyBytes : layout.valueBytes }
+
+  /// The channels of a head by where they are.
+  private var runs: [PlaceRun] {
+    PlaceRun.split((0..<headDim).map { isKeys ? layout.keyPlace($0) : layout.valuePlace($0) })
+  }
+
+  /// Bytes of the position at hand in the streams of some heads.
+  private func place(
+    _ heads: Range<Int>, _ height: Int, _ width: Int, _ depth: Int, strideY: Int, strideX: Int,
+    at place: Int
+  ) -> NPUTensor {
+    var map = NPUTensor(isKeys ? .keys : .values, offset, .int8, 1, 1, 1).viewed(
+      height, width, depth, strideY: strideY, strideX: strideX,
+      from: heads.lowerBound * headBytes + place)
+    map.reach = offset + heads.lowerBound * headBytes..<offset + heads.upperBound * headBytes
+    return map
+  }
+
+  /// Numbers as bytes of the stream, times `factor`.
+  private func scale(
+    _ source: NPUTensor, _ factor: NPUKernel.Second, _ to: NPUTensor, _ body: inout KernelSequence
+  ) {
+    body.elementwise(
+      .mul, source, factor, to, multiplier: multiplier, shift: shift, minimum: -127,
+      usesTable: usesTable)
+  }
+
+  /// A batch's row at its own place.
+  func store(_ source: NPUTensor, row: Int, _ body: inout KernelSequence) {
+    let at = isKeys ? layout.keyOffset(row) : layout.valueOffset(row)
+    for run in runs {
+      if run.columnStride == 1 {
+        scale(
+          source.viewed(
+            heads, run.rows, run.columns, strideY: headDim, strideX: run.columns, from: run.first),
+          .constant(1),
+          place(
+            0..<heads, heads, run.rows, run.columns, strideY: headBytes, strideX: run.rowStride,
+            at: at + run.place), &body)
+        continue
+      }
+      for head in 0..<heads {
+        scale(
+          source.viewed(
+            run.rows, run.columns, 1, strideY: run.columns, strideX: 1,
+            from: head * headDim + run.first), .constant(1),
+          place(
+            head..<head + 1, run.rows, run.columns, 1, strideY: run.rowStride,
+            strideX: run.columnStride, at: at + run.place), &body)
+      }
+    }
+  }
+
+  /// A token's keys at one of the two places that share 16 bytes: `parity` is two numbers, 1 for its own.
+  func addKeys(_ source: NPUTensor, _ parity: NPUTensor, _ body: inout KernelSequence) {
+    let width = heads * headDim
+    let isWhole = headDim % 8 == 0
+    let bytes = body.map(.int8, 1, 1, 2 * width)
+    /// Both places' bytes beside each other, group by group of eight channels; or one after the other.
+    for place in 0..<2 {
+      let factor = NPUKernel.Second.tensor(parity.viewed(1, 1, 1, from: place))
+      if isWhole {
+        scale(
+          source.viewed(1, width / 8, 8), factor,
+          bytes.viewed(1, width / 8, 8, strideX: 16, from: place * 8), &body)
+      } else {
+        scale(source, factor, bytes.viewed(1, 1, width, from: place * width), &body)
+      }
+    }
+    for run in runs {
+      for place in isWhole ? 0..<1 : 0..<2 {
+        let depth = isWhole ? 16 : run.columns
+        let there = self.place(
+          0..<heads, heads, run.rows, depth, strideY: headBytes, strideX: run.rowStride,
+          at: run.place + place * 8)
+        let from = isWhole ? 2 * run.first : place * width + run.first
+        body.elementwise(
+          .add, there,
+          .tensor(
+            bytes.viewed(
+              heads, run.rows, depth, strideY: isWhole ? 2 * headDim : headDim, strideX: depth,
+              from: from)), there)
+      }
+    }
+  }
+
+  /// A token's values at one of the eight places that share 8 bytes: `slots` has a one for it.
+  func addValues(_ source: NPUTensor, _ slots: NPUTensor, _ body: inout KernelSequence) {
+    let width = heads * headDim
+    let bytes = body.map(.int8, 1, width, 8)
+    scale(slots, .tensor(source.viewed(1, width, 1)), bytes, &body)
+    for head in 0..<heads {
+      for run in runs {
+        let there = place(
+          head..<head + 1, run.rows, run.columns, 8, strideY: run.rowStride,
+          strideX: run.columnStride, at: run.place)
+        body.elementwise(
+          .add, there,
+          .tensor(
+            bytes.viewed(run.rows, run.columns, 8, from: (head * headDim + run.first) * 8)), there)
+      }
+    }
+  }
+}

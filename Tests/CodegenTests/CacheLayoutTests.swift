@@ -1,0 +1,121 @@
+import EthosUISA
+import Support
+import TensorCore
+import Testing
+
+@testable import Codegen
+
+/// Keys and values as weight streams.
+@Suite struct CacheLayoutTests {
+  private static let chips = Accelerator.all.filter { $0.product != .u65 }.map(\.name)
+
+  /// Numbers written at their places are the weights that the decoder gives, and all others are zero.
+  @Test(arguments: chips, [(5, 8), (64, 8), (100, 48), (513, 64), (700, 48), (90, 50), (300, 128)])
+  func placesAreWeights(_ chip: String, _ shape: (context: Int, headDim: Int)) throws {
+    let accelerator = try #require(Accelerator.all.first { $0.name == chip })
+    let layout = try CacheLayout(
+      accelerator: accelerator, context: shape.context, headDim: shape.headDim)
+    #expect(layout.isEven)
+    var random = SplitMix64(seed: 4)
+    var keys = [UInt8]()
+    for _ in 0..<layout.keyChunks { keys += layout.keys.template }
+    var values = [UInt8]()
+    for _ in 0..<layout.valueChunks { values += layout.values.template }
+    var expected: [[(key: Int8, value: Int8)]] = []
+    func byte(_ number: Int8) -> UInt8 {
+      layout.keys.isFast ? UInt8(bitPattern: number) : RawWeightStream.code(of: number)
+    }
+    for position in 0..<shape.context {
+      expected.append(
+        (0..<shape.headDim).map { channel in
+          func draw() -> Int8 { Int8(truncatingIfNeeded: Int(random.next() % 255) - 127) }
+          let pair = (draw(), draw())
+          keys[layout.keyPlace(channel) + layout.keyOffset(position)] = byte(pair.0)
+          values[layout.valuePlace(channel) + layout.valueOffset(position)] = byte(pair.1)
+          return pair
+        })
+    }
+    for chunk in 0..<layout.keyChunks {
+      let weights = try decode(layout.keys, keys, chunk, accelerator)
+      for output in 0..<layout.keys.outputs {
+        let position = chunk * layout.keyChunk + output - layout.lead
+        let isHeld =
+          output >= layout.lead && output < layout.lead + layout.keyChunk
+          && position < shape.context
+        for channel in 0..<shape.headDim {
+          let weight = weights[output * shape.headDim + channel]
+          #expect(weight == (isHeld ? Int16(expected[position][channel].key) : 0))
+        }
+      }
+    }
+    for chunk in 0..<layout.valueChunks {
+      let weights = try decode(layout.values, values, chunk, accelerator)
+      for output in 0..<layout.valueChunk {
+        for input in 0..<layout.values.inputs {
+          let weight = weights[output * layout.values.inputs + input]
+          let position = input - layout.lead
+          #expect(
+            weight
+              == (position >= 0
+                ? Int16(expected[position][chunk * layout.valueChunk + output].value) : 0))
+        }
+      }
+    }
+  }
+
+  private func decode(
+    _ form: StreamForm, _ bytes: [UInt8], _ chunk: Int, _ accelerator: Accelerator
+  ) throws -> [Int16] {
+    var geometry = WeightGeometry(
+      family: form.isFast ? .u85 : .u55, outputs: form.outputs, inputs: form.inputs,
+      ofmBlockDepth: form.blockDepth, ofmUblockDepth: form.microblock.depth, ifmBits: 16)
+    if form.isFast {
+      geometry.format = .fast
+      geometry.cores = accelerator.weightDecoders
+      geometry.macs = accelerator.macs
+    }
+    var weights = [Int16](repeating: 99, count: form.outputs * form.inputs)
+    try weights.withUnsafeMutableBufferPointer {
+      try WeightStream.decode(
+        Array(bytes[chunk * form.bytes..<(chunk + 1) * form.bytes]), geometry: geometry, into: $0)
+    }
+    return weights
+  }
+
+  @Test func foldedBytesAreThoseOfTheStream() {
+    for number in Int8.min...Int8.max {
+      #expect(FixedTables.foldedBytes[Int(number) + 128] == RawWeightStream.code(of: number))
+    }
+  }
+
+  @Test func contextsThatNoStreamHoldsAreRefused() throws {
+    let chip = try #require(Accelerator.all.first { $0.name == "ethos-u55-256" })
+    #expect(throws: DiagnosticError.self) {
+      try CacheLayout(accelerator: chip, context: 16384, headDim: 64)
+    }
+    _ = try CacheLayout(accelerator: chip, context: 4000, headDim: 64)
+  }
+
+  @Test func runsCoverEveryPlaceOnce() {
+    var random = SplitMix64(seed: 6)
+    for _ in 0..<200 {
+      let count = 1 + Int(random.next() % 40)
+      var places = [0]
+      while places.count < count {
+        places.append((places.last ?? 0) + [1, 1, 1, 57, 193][Int(random.next() % 5)])
+      }
+      var seen = [Int?](repeating: nil, count: count)
+      for run in PlaceRun.split(places) {
+        for row in 0..<run.rows {
+          for column in 0..<run.columns {
+            let index = run.first + row * run.columns + column
+            #expect(seen[index] == nil)
+            seen[index] = run.place + row * run.rowStride + column * run.columnStride
+          }
+        }
+      }
+      #expect(seen == places)
+    }
+    #expect(PlaceRun.split(Array(0..<8) + Array(64..<72)).count == 1)
+  }
+}
