@@ -89,6 +89,8 @@ public struct ProgramCompiler {
     /// Batches start at multiples of this.
     let alignment: Int
     let arena: Int
+    /// The most that is alive in it at once.
+    var arenaBound: Int { scheduled.map(\.plan.lowerBound).max() ?? 0 }
     /// The memory of each region whose size is known before weights are encoded.
     let places: [String]
     let isInPlace: Bool
@@ -494,10 +496,13 @@ public struct ProgramCompiler {
       entries: emitted.entries, jobs: emitted.jobs,
       logits: Manifest.Logits(offset: offset, scale: scale), position: position, files: [],
       report: Manifest.Report(
-        sramPeakBytes: onChip.reduce(0) { $0 + $1.bytes }, flashBytes: readOnly,
+        sramPeakBytes: onChip.reduce(0) { $0 + $1.bytes },
+        sramBoundBytes: onChip.reduce(0) {
+          $0 + ($1.index == Region.arena.rawValue ? lowered.candidate.arenaBound : $1.bytes)
+        }, flashBytes: readOnly,
         weightStreamBytes: packed.streamBytes, weightCount: packed.weightCount,
         transposes: lowered.candidate.scheduled.reduce(0) {
-          $0 + $1.function.operations.count { $0.code.onlyMovesData }
+          $0 + $1.function.operations.count { $0.code.isMovement }
         },
         cpuOps: steps.count { $0.kernel != .npuJob }, decodeCycles: lowered.decode.cycles,
         decodeCPUCycles: CPUCost.cycles(
@@ -509,17 +514,5 @@ public struct ProgramCompiler {
       bytes: Dictionary(
         uniqueKeysWithValues: target.memories.map { ($0.name, $0.byteEnergy.value) }))
     return manifest
-  }
-}
-
-extension OpCode {
-  /// Whether the operation computes nothing and only reorders or copies its operand: what a report
-  /// counts as a transpose. The importers build none; a new operation has to say here what it is.
-  fileprivate var onlyMovesData: Bool {
-    switch self {
-    case .embedding, .rmsNorm, .layerNorm, .linear, .rope, .kvWrite, .attention, .silu, .gelu, .lut,
-      .mul, .add:
-      false
-    }
   }
 }

@@ -2,6 +2,7 @@ import Codegen
 import Foundation
 import GraphIR
 import Importers
+import Passes
 import ProgramFormat
 import Quantize
 import Session
@@ -20,12 +21,13 @@ struct ModelPipeline {
   /// Draws nothing when set.
   var quiet = false
 
-  /// Imports a model and holds its graph to the rules of the representation.
+  /// Imports a model, holds its graph to the rules of the representation and makes it canonical.
   func imported(
     _ path: String, _ options: ImportOptions
   ) throws(DiagnosticError) -> ImportedModel {
-    let model = try ModelImporter.load(path, options)
+    var model = try ModelImporter.load(path, options)
     try Self.verify(model.graph, after: "importing \(path)")
+    model.graph = try model.graph.canonicalised().graph
     return model
   }
 

@@ -134,6 +134,7 @@ public enum Attribute: Hashable, Sendable {
   case int(Int)
   case float(Double)
   case string(String)
+  case ints([Int])
 }
 
 /// One operation: what it does, what it reads, what it makes.
@@ -165,6 +166,12 @@ public struct Operation: Sendable, Hashable {
   /// An integer attribute; nil when it is absent or of another kind.
   public func int(_ name: String) -> Int? {
     if case .int(let value)? = attributes[name] { return value }
+    return nil
+  }
+
+  /// An attribute that is a list of integers; nil when it is absent or of another kind.
+  public func ints(_ name: String) -> [Int]? {
+    if case .ints(let values)? = attributes[name] { return values }
     return nil
   }
 

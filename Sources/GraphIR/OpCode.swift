@@ -34,4 +34,61 @@ public enum OpCode: String, Sendable, Hashable, CaseIterable {
   case mul
   /// `a, b` → elementwise sum of equal shapes and, in the integer form, equal scales.
   case add
+
+  // What exporters that know nothing of the canonical operations write around attention. Float only:
+  // the passes turn them into the operations above, or leave them and say why.
+
+  /// `x` → the same numbers in the same order under another shape of as many elements.
+  case reshape
+  /// `x` → its axes reordered: axis `i` of the result is axis `permutation[i]` of `x`.
+  case transpose
+  /// `x` → the same rank; axes of one element repeated to the result's extents.
+  case expand
+  /// `x` → elements `start`, `start + step`, … of axis `axis`, as many as the result has.
+  case slice
+  /// `a, b` → one behind the other along axis `axis`.
+  case concat
+  /// `a [… , m, k], b [… , k, n]` → `[… , m, n]`: one product for each index of the leading axes, which
+  /// are equal.
+  case matmul
+  /// `x` → same shape: times the number `scale`.
+  case scale
+  /// `x` → same shape: `-x`.
+  case negate
+  /// `x` → same shape: `exp(x - max) / sum` along the last axis.
+  case softmax
+  /// `x [… , n, context], pos []` → same shape: minus infinity where column `j` of row `i` lies behind
+  /// `pos + i`.
+  case causalMask = "causal_mask"
+  /// `pos [], table [context, w]` → `[n, w]`: rows pos ..< pos+n of the table.
+  case positionRows = "position_rows"
+  /// `x [kv_heads, n, head_dim], pos [], cache $` → no result: writes rows pos ..< pos+n of each head
+  /// of the cache `[kv_heads, context, head_dim]`.
+  case cacheWrite = "cache_write"
+  /// `cache $` → the whole cache as a value.
+  case cacheRead = "cache_read"
+}
+
+extension OpCode {
+  /// Whether the operation computes nothing and only reorders, repeats or copies what it reads.
+  public var isMovement: Bool {
+    switch self {
+    case .reshape, .transpose, .expand, .slice, .concat, .cacheRead: true
+    case .embedding, .rmsNorm, .layerNorm, .linear, .rope, .kvWrite, .attention, .silu, .gelu, .lut,
+      .mul, .add, .matmul, .scale, .negate, .softmax, .causalMask, .positionRows, .cacheWrite:
+      false
+    }
+  }
+
+  /// Whether the operation occurs in graphs of naive exporters only and has a float form alone.
+  public var isNaive: Bool {
+    switch self {
+    case .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale, .negate, .softmax,
+      .causalMask, .positionRows, .cacheWrite, .cacheRead:
+      true
+    case .embedding, .rmsNorm, .layerNorm, .linear, .rope, .kvWrite, .attention, .silu, .gelu, .lut,
+      .mul, .add:
+      false
+    }
+  }
 }

@@ -27,6 +27,8 @@ public struct OpDefinition: Sendable {
     public let integers: [String]
     /// Real attributes that must be there.
     public let reals: [String]
+    /// Attributes that are lists of integers and must be there.
+    public let lists: [String]
   }
 
   /// The operand whose element type tells the form.
@@ -83,6 +85,18 @@ extension OpCode {
       define(
         float: signature("a", "b"), integer: signature("a", "b", integers: ["multiplier", "shift"]))
     case .add: define(float: signature("a", "b"), integer: signature("a", "b"))
+    case .reshape, .expand, .negate, .softmax: define(float: signature("x"), integer: nil)
+    case .transpose: define(float: signature("x", lists: ["permutation"]), integer: nil)
+    case .slice:
+      define(float: signature("x", integers: ["axis", "start", "step"]), integer: nil)
+    case .concat: define(float: signature("a", "b", integers: ["axis"]), integer: nil)
+    case .matmul: define(float: signature("a", "b"), integer: nil)
+    case .scale: define(float: signature("x", reals: ["scale"]), integer: nil)
+    case .causalMask: define(float: signature("x", "pos"), integer: nil)
+    case .positionRows: define(formOperand: 1, float: signature("pos", "@table"), integer: nil)
+    case .cacheWrite:
+      define(results: 0, float: signature("x", "pos", "$cache"), integer: nil)
+    case .cacheRead: define(float: signature("$cache"), integer: nil)
     }
   }
 
@@ -95,7 +109,8 @@ extension OpCode {
 
   /// A signature of operands written as in the textual form: `@` a constant, `$` a state.
   private func signature(
-    _ operands: String..., optional: [String] = [], integers: [String] = [], reals: [String] = []
+    _ operands: String..., optional: [String] = [], integers: [String] = [], reals: [String] = [],
+    lists: [String] = []
   ) -> OpDefinition.Signature {
     func parameter(_ text: String) -> OpDefinition.Parameter {
       switch text.first {
@@ -106,6 +121,6 @@ extension OpCode {
     }
     return OpDefinition.Signature(
       operands: operands.map(parameter), optional: optional.map(parameter), integers: integers,
-      reals: reals)
+      reals: reals, lists: lists)
   }
 }

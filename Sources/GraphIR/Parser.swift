@@ -227,7 +227,14 @@ public struct GraphParser {
       try advance()
       return .string(text)
     }
-    return try number("a number or a string") { text in
+    if try accept("[") {
+      var numbers: [Int] = []
+      if try accept("]") { return .ints(numbers) }
+      repeat { numbers.append(try number("an integer") { Int($0) }) } while try accept(",")
+      try expect("]")
+      return .ints(numbers)
+    }
+    return try number("a number, a string or a list") { text in
       Int(text).map { .int($0) } ?? Double(text).map { .float($0) }
     }
   }

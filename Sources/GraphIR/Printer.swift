@@ -78,6 +78,7 @@ public struct GraphPrinter {
     case .int(let number): "\(number)"
     case .float(let number): "\(number)"
     case .string(let string): quoted(string)
+    case .ints(let numbers): "[\(numbers.map(String.init).joined(separator: ", "))]"
     }
   }
 

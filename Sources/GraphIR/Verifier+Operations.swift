@@ -87,8 +87,12 @@ extension Verifier {
         report(.attributes, "attribute \(name) = \(value) must be finite, not negative", in: op)
       }
     }
+    for name in signature.lists where op.operation.ints(name) == nil {
+      report(.attributes, "needs the attribute \(name), a list of integers", in: op)
+    }
     // The integer form of attention keeps the real scale its constants were made from.
-    let allowed = signature.integers + (op.operation.code.definition.float?.reals ?? [])
+    let allowed =
+      signature.integers + signature.lists + (op.operation.code.definition.float?.reals ?? [])
     for name in attributes.keys.sorted() where !allowed.contains(name) {
       report(.attributes, "has an unknown attribute \(name)", in: op)
     }
@@ -101,6 +105,8 @@ extension Verifier {
     case "multiplier": 0...Int(Int32.max)
     case "eps_q": 0...(1 << 27)
     case "head_dim": 2...256
+    case "axis": 0...15
+    case "start": 0...(1 << 32)
     default: 1...65536
     }
   }

@@ -151,7 +151,7 @@ extension Verifier {
         if case .state(let id) = operand { id } else { nil }
       }
       let name = "function @\(function.name), operation \(index) (\(operation.code.rawValue))"
-      if operation.code == .kvWrite {
+      if operation.code == .kvWrite || operation.code == .cacheWrite {
         for id in states where !written.insert(id).inserted {
           report(.stateUse, "writes $\(graph[id].name) a second time", in: name)
         }

@@ -54,6 +54,9 @@ extension Verifier {
     case .rmsNorm, .attention, .mul: [.int16, .int8]
     case .linear: [.int16, .int32]
     case .rope, .lut, .kvWrite, .layerNorm, .silu, .gelu: [.int16]
+    case .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale, .negate, .softmax,
+      .causalMask, .positionRows, .cacheWrite, .cacheRead:
+      []
     }
   }
 
@@ -140,6 +143,9 @@ extension Verifier {
     case .mul, .add:
       expect(1, x)
       expectResult(x)
+    case .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale, .negate, .softmax,
+      .causalMask, .positionRows, .cacheWrite, .cacheRead:
+      findings.append(naiveShapeProblem(op))
     }
     for message in findings.compactMap(\.self) { report(.shapes, message, in: op) }
   }

@@ -329,6 +329,9 @@ public struct Manifest: Codable, Sendable, Equatable {
   public struct Report: Codable, Sendable, Equatable {
     /// Bytes of writable on-chip memory used at most: arena, staging and whatever state lives there.
     public var sramPeakBytes: Int
+    /// The same with activations and scratch at the most that is alive at once, which no arena can go
+    /// below; nil in packages of compilers that did not say.
+    public var sramBoundBytes: Int?
     /// Bytes of read-only data.
     public var flashBytes: Int
     /// Bytes of all weight streams, without scale records.
@@ -350,11 +353,13 @@ public struct Manifest: Codable, Sendable, Equatable {
 
     /// What the compiler measured.
     public init(
-      sramPeakBytes: Int, flashBytes: Int, weightStreamBytes: Int, weightCount: Int,
+      sramPeakBytes: Int, sramBoundBytes: Int? = nil, flashBytes: Int, weightStreamBytes: Int,
+      weightCount: Int,
       transposes: Int, cpuOps: Int, decodeCycles: Int, decodeCPUCycles: Int, decodeBoundCycles: Int,
       prefillCycles: Int
     ) {
       self.sramPeakBytes = sramPeakBytes
+      self.sramBoundBytes = sramBoundBytes
       self.flashBytes = flashBytes
       self.weightStreamBytes = weightStreamBytes
       self.weightCount = weightCount

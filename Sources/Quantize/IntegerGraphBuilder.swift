@@ -272,7 +272,8 @@ struct IntegerGraphBuilder {
       guard try scale(0) == scale(1), try scale(0) == resultScale() else {
         throw failure(before, "its operands do not share a scale")
       }
-    case .layerNorm, .lut:
+    case .layerNorm, .lut, .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale, .negate,
+      .softmax, .causalMask, .positionRows, .cacheWrite, .cacheRead:
       throw failure(before, "has no integer form")
     }
   }

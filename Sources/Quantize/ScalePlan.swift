@@ -128,7 +128,9 @@ struct ScalePlan {
         let scale = max(channels.max() ?? 0, 1e-12) / 127
         states[state] = [Float](repeating: scale, count: graph[state].type.shape[0])
       case .embedding, .add: break
-      case .layerNorm, .lut:
+      case .layerNorm, .lut, .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale,
+        .negate,
+        .softmax, .causalMask, .positionRows, .cacheWrite, .cacheRead:
         throw DiagnosticError(
           "quantize.unsupported", "\(operation.code.rawValue) has no integer form",
           at: SourceLocation(element: operation.provenance.source))

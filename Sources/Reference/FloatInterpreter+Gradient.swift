@@ -28,6 +28,9 @@ extension FloatInterpreter {
     }
     try GraphReading.check(plan.function, graph: graph, ids: ids, position: 0)
     let n = ids.count
+    if let naive = plan.function.operations.first(where: { $0.code.isNaive }) {
+      throw GraphReading.malformed(naive, "has no gradient; the passes come first")
+    }
     var state = makeState()
     var values = [[Float]](repeating: [], count: plan.function.values.count)
     for step in plan.steps { _ = try execute(step, plan.function, ids, 0, &values, &state) }
@@ -63,7 +66,7 @@ extension FloatInterpreter {
       gradients[value].withUnsafeMutableBufferPointer { if let p = $0.baseAddress { body(p) } }
     }
     switch step {
-    case .embedding: break
+    case .embedding, .naive: break
     case .rmsNorm(let x, let gamma, let eps, _):
       add(x, values[x].count) {
         FloatKernels.rmsNormGradient(

@@ -50,6 +50,7 @@ public struct FloatInterpreter: Sendable {
     case gelu(Int, out: Int)
     case mul(Int, Int, out: Int)
     case add(Int, Int, out: Int)
+    case naive(NaiveStep, out: Int)
   }
 
   /// Prepares the named functions, all when none is named. Block-quantised weights are dequantised
@@ -169,6 +170,11 @@ public struct FloatInterpreter: Sendable {
       return operation.code == .mul ? .mul(a, b, out: out) : .add(a, b, out: out)
     case .lut:
       throw GraphReading.malformed(operation, "has no float form")
+    case .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale, .negate, .softmax,
+      .causalMask, .positionRows, .cacheWrite, .cacheRead:
+      return .naive(
+        try NaiveStep(operation, reading),
+        out: operation.code == .cacheWrite ? -1 : try reading.result(operation))
     }
   }
 
@@ -217,8 +223,10 @@ public struct FloatInterpreter: Sendable {
   ) throws(DiagnosticError) -> Int {
     let n = ids.count
     func width(_ value: Int) -> Int { function.values[value].type.shape.dimensions.last ?? 1 }
-    func make(_ out: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) -> [Float] {
-      let count = n * width(out)
+    func make(
+      _ out: Int, _ count: Int? = nil, _ body: (UnsafeMutablePointer<Float>) -> Void
+    ) -> [Float] {
+      let count = count ?? n * width(out)
       return [Float](unsafeUninitializedCapacity: count) { buffer, filled in
         if let base = buffer.baseAddress { body(base) }
         filled = count
@@ -313,12 +321,21 @@ public struct FloatInterpreter: Sendable {
         }
       }
       return out
+    case .naive(let step, let out):
+      let rows = function.inputs.first.map { function[$0].type.shape.count } ?? 0
+      guard n == rows else {
+        throw DiagnosticError(
+          "reference.rows", "a function with reshapes runs whole batches of \(rows), not \(n)")
+      }
+      let result = try step.run(values, position: position, rows: n, state: &state)
+      if out >= 0 { values[out] = result }
+      return out
     case .silu(let x, let out), .gelu(let x, let out):
       var isSilu = false
       if case .silu = step { isSilu = true }
-      let count = n * width(out)
+      let count = values[x].count
       values[out] = values[x].withUnsafeBufferPointer { from in
-        make(out) { to in
+        make(out, count) { to in
           guard let from = from.baseAddress else { return }
           if isSilu {
             FloatKernels.silu(from, count: count, out: to)
@@ -331,9 +348,9 @@ public struct FloatInterpreter: Sendable {
     case .mul(let a, let b, let out), .add(let a, let b, let out):
       var isMul = false
       if case .mul = step { isMul = true }
-      let count = n * width(out)
       let (left, right) = (values[a], values[b])
-      values[out] = make(out) { to in
+      let count = min(left.count, right.count)
+      values[out] = make(out, count) { to in
         left.withUnsafeBufferPointer { left in
           right.withUnsafeBufferPointer { right in
             if isMul {

@@ -196,7 +196,9 @@ public struct IntegerInterpreter: Sendable {
         shift: Int64(try reading.shift(operation, "shift")), out: try result(.int8, .int16))
     case .add:
       return .add(try value(0, .int32), try value(1, .int32), out: try result(.int32))
-    case .layerNorm, .silu, .gelu:
+    case .layerNorm, .silu, .gelu, .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale,
+      .negate,
+      .softmax, .causalMask, .positionRows, .cacheWrite, .cacheRead:
       throw GraphReading.malformed(operation, "has no integer form")
     }
   }

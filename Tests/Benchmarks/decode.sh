@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Prints what one decoded token costs the NPU. usage: decode.sh SWIFTLET PYTHON [full]
 # For each model, target and context: cycles of the simulated job, the bound (each encoded byte read once, as fast
-# as its memory, the NPU's reads in flight and its decoders allow), their ratio, on-chip RAM, kernels of the CPU.
+# as its memory, the NPU's reads in flight and its decoders allow), their ratio, on-chip RAM, the same against what
+# is alive at once (values and scratch at the worst moment, staging, caches), kernels of the CPU.
 # `full` adds the large models, which take minutes. Models beside the checkout (or in SWIFTLET_SHARED) are used
 # where they are; others are left out.
 set -euo pipefail
@@ -23,7 +24,7 @@ row() {
   rm -rf "$work/package"
   if ! "$swiftlet" compile "$model" --target "$target" --context "$context" --quant "$quant" "$@" \
     -o "$work/package" > "$work/log" 2>&1; then
-    echo "| $name | $quant | $context | $target | does not compile: $(grep -m1 error "$work/log") | | | | |"
+    echo "| $name | $quant | $context | $target | does not compile: $(grep -m1 error "$work/log") | | | | | |"
     return
   fi
   "$swiftlet" simulate "$work/package" > "$work/run" 2>&1 || true
@@ -38,14 +39,16 @@ for line in open(work + "/run"):
     if line.startswith("hazards"):
         hazards = line.split()[-1]
 bound = report["decodeBoundCycles"]
+alive = report.get("sramBoundBytes")
+peak = f"{report['sramPeakBytes'] / alive:.3f}" if alive else "-"
 ratio = f"{cycles / bound:.3f}" if cycles else "-"
-print("|", " | ".join(cells), f"| {cycles or 0:,} | {bound:,} | {ratio} | {report['sramPeakBytes'] >> 10} KiB"
+print("|", " | ".join(cells), f"| {cycles or 0:,} | {bound:,} | {ratio} | {report['sramPeakBytes'] >> 10} KiB | {peak}"
       f" | {report['cpuOps']} | {hazards} |", flush=True)
 PYTHON
 }
 
-echo "| model | quant | context | target | cycles a token | bound | ratio | on-chip RAM | CPU kernels | hazards |"
-echo "|---|---|---:|---|---:|---:|---:|---:|---:|---|"
+echo "| model | quant | context | target | cycles a token | bound | ratio | on-chip RAM | ÷ alive | CPU kernels | hazards |"
+echo "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|"
 stories=$shared/models/stories260K
 if [ -d "$stories" ]; then
   for target in alif-e7-he alif-e7-hp alif-e8 corstone-320-dram-mid; do

@@ -72,12 +72,27 @@ struct CommandTests {
       ]) == 2)
   }
 
+  /// Graphs in textual form: what the passes make of them, and what is left.
+  @Test func graphsAreInspected() throws {
+    let folder = SharedData.checkout.appendingPathComponent("Tests/Cases/Passes").path
+    let inspect = { (file: String, more: [String]) in
+      SwiftletTool.run(["inspect", folder + "/" + file] + more)
+    }
+    #expect(inspect("attention.gir", ["--strict-layout"]) == 0)
+    #expect(inspect("chains.gir", ["--json"]) == 0)
+    #expect(inspect("chains.gir", ["--strict-layout"]) == 1)
+    #expect(inspect("absent.gir", []) == 1)
+    let verifier = SharedData.checkout.appendingPathComponent("Tests/Cases/Verifier").path
+    #expect(SwiftletTool.run(["inspect", verifier + "/cache-shape.gir"]) == 1)
+  }
+
   @Test func compiledPackageGenerates() throws {
     let scratch = try Scratch()
     try writeModel(in: scratch)
     let out = scratch.path("out")
     let compile = [
       "compile", scratch.path("model.bin"), "--target", "alif-b1", "-o", out, "--json",
+      "--strict-layout",
     ]
     #expect(SwiftletTool.run(compile) == 0)
     #expect(

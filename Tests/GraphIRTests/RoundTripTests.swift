@@ -64,9 +64,14 @@ import Testing
         var attributes: [String: Attribute] = [:]
         for k in 0..<Int.random(in: 0...3, using: &rng) {
           let value: Attribute =
-            switch Int.random(in: 0..<3, using: &rng) {
+            switch Int.random(in: 0..<4, using: &rng) {
             case 0: .int(Int.random(in: .min ... .max, using: &rng))
             case 1: .float(rng.normal() * 1e10)
+            case 2:
+              .ints(
+                (0..<Int.random(in: 0...4, using: &rng)).map { _ in
+                  Int.random(in: -9...9, using: &rng)
+                })
             default: .string(strings.randomElement(using: &rng) ?? "")
             }
           attributes[name(k, &rng)] = value

@@ -23,17 +23,19 @@ struct CompiledModel {
   private let caches: CacheLayout
 
   /// - Parameters:
+  ///   - graph: the float graph; the shape's own unless another is given.
   ///   - name: a target's name.
   ///   - npu: the NPU that takes the place of the target's, if any.
   ///   - batch: how many tokens `prefill` runs at once.
   ///   - prefix: what every conversation starts with.
   init(
-    _ shape: RandomLlama, recipe: QuantizationRecipe, target name: String, npu: String? = nil,
+    _ shape: RandomLlama, graph given: Graph? = nil, recipe: QuantizationRecipe,
+    target name: String, npu: String? = nil,
     batch: BatchChoice = .asGiven, prefix: [Int32] = []
   ) throws {
     context = shape.context
     kvHeads = shape.kvHeads
-    let float = shape.graph()
+    let float = given ?? shape.graph()
     var random = SplitMix64(seed: 99)
     let sequences = (0..<4).map { _ in
       (0..<shape.context).map { _ in Int32(random.next() % UInt64(shape.vocabulary)) }

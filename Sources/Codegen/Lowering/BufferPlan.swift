@@ -67,7 +67,10 @@ extension OpCode {
   fileprivate var mayRunInPlace: Bool {
     switch self {
     case .rope, .lut, .mul, .add: true
-    case .embedding, .rmsNorm, .layerNorm, .linear, .kvWrite, .attention, .silu, .gelu: false
+    case .embedding, .rmsNorm, .layerNorm, .linear, .kvWrite, .attention, .silu, .gelu, .reshape,
+      .transpose, .expand, .slice, .concat, .matmul, .scale, .negate,
+      .softmax, .causalMask, .positionRows, .cacheWrite, .cacheRead:
+      false
     }
   }
 }

@@ -42,7 +42,9 @@ struct OperationLowering {
       try lowerEmbedding(reader, &tables, &body)
       if function.tokens == 1, state.cacheWidth > 0 { try lowerSelection(&params, &body) }
     case .linear: throw reader.malformed("comes as packed weights")
-    case .layerNorm, .silu, .gelu:
+    case .layerNorm, .silu, .gelu, .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale,
+      .negate,
+      .softmax, .causalMask, .positionRows, .cacheWrite, .cacheRead:
       throw DiagnosticError(
         "codegen.unsupported", "\(operation.code.rawValue) has no integer form yet",
         at: SourceLocation(element: operation.provenance.source), wayOut: "quantise the graph first"
@@ -79,7 +81,10 @@ struct OperationLowering {
     case .embedding:
       guard let result = operation.results.first else { return 0 }
       return function[result].type.byteCount
-    case .linear, .layerNorm, .silu, .gelu, .lut, .mul, .add: return 0
+    case .linear, .layerNorm, .silu, .gelu, .lut, .mul, .add, .reshape, .transpose, .expand, .slice,
+      .concat, .matmul, .scale, .negate,
+      .softmax, .causalMask, .positionRows, .cacheWrite, .cacheRead:
+      return 0
     }
   }
 }

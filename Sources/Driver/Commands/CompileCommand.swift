@@ -3,6 +3,7 @@ import Codegen
 import Foundation
 import GraphIR
 import Importers
+import Passes
 import ProgramFormat
 import Quantize
 import Support
@@ -64,6 +65,9 @@ struct CompileCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: "The directory to write.")
   var output: String
 
+  @Flag(help: "Fail when a transpose, reshape or copy of data is left in the graph.")
+  var strictLayout = false
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -76,6 +80,7 @@ struct CompileCommand: ParsableCommand {
     let bitsPerWeight: Double
     let regions: [String: Int]
     let transposes: Int
+    let layout: LayoutReport.Summary
     let cpuOps: Int
     let decodeCycles: Int
     let decodeBoundCycles: Int
@@ -108,7 +113,7 @@ struct CompileCommand: ParsableCommand {
     }
     let writer = try PackageWriter(output)
     let pipeline = ModelPipeline(quiet: json)
-    let imported = try ModelImporter.load(
+    var imported = try ModelImporter.load(
       model,
       ImportOptions(context: context, prefillTokens: max(prefill ?? 16, 1), tokenizer: tokenizer))
     if let tokenizer = imported.tokenizer,
@@ -120,21 +125,25 @@ struct CompileCommand: ParsableCommand {
         at: SourceLocation(file: model), wayOut: "the tokenizer that belongs to this model")
     }
     let beginning = try prefixTokens(imported)
+    let layout = try pipeline.canonical(
+      imported.graph, recipe: recipe, target: part, strict: strictLayout)
+    imported.graph = layout.graph
+    let model = imported
     func compiled(
       _ quantised: Graph, _ recipe: QuantizationRecipe
     ) throws(DiagnosticError) -> Program {
       var graph = quantised
       if prefill == 0 { graph.functions.removeAll { $0.name == "prefill" } }
       return try pipeline.compiled(
-        graph, of: imported, recipe: recipe, target: part,
+        graph, of: model, recipe: recipe, target: part,
         batch: prefill == nil ? .fastest(promptTokens: ModelPipeline.promptTokens) : .asGiven,
         prefix: beginning)
     }
     let program =
       goal.isSet
       ? try goal.program(
-        imported, recipe: recipe, calibration: calibration, pipeline: pipeline, compile: compiled)
-      : try pipeline.program(imported, recipe: recipe, calibration: calibration) {
+        model, recipe: recipe, calibration: calibration, pipeline: pipeline, compile: compiled)
+      : try pipeline.program(model, recipe: recipe, calibration: calibration) {
         graph throws(DiagnosticError) in try compiled(graph, recipe)
       }
     try PackageEmitter(program: program, runtimeSources: runtime).write(to: writer)
@@ -151,7 +160,7 @@ struct CompileCommand: ParsableCommand {
           flashBytes: report.flashBytes, weightStreamBytes: report.weightStreamBytes,
           bitsPerWeight: report.bitsPerWeight,
           regions: Dictionary(uniqueKeysWithValues: manifest.regions.map { ($0.name, $0.bytes) }),
-          transposes: report.transposes, cpuOps: report.cpuOps,
+          transposes: report.transposes, layout: layout.report.json, cpuOps: report.cpuOps,
           decodeCycles: report.decodeCycles, decodeBoundCycles: report.decodeBoundCycles,
           prefillTokens: batch, prefillCycles: report.prefillCycles,
           tokensPerSecond: estimate, compileSeconds: seconds))
@@ -180,6 +189,7 @@ struct CompileCommand: ParsableCommand {
           "a token",
           "\(manifest.jobs.count { $0.name == "decode" }) NPU job, \(report.cpuOps) CPU kernels"
         ),
+        ("layout", layout.report.summary),
         (
           "a prompt",
           batch == 0

@@ -9,10 +9,15 @@ struct InspectCommand: ParsableCommand {
     discussion: """
       Recognises GGUF, llama2.c and safetensors models by their content. Every header is checked; weights \
       are scanned for values that are not finite.
+
+      A graph in its textual form (.gir) is printed as the passes leave it, with what they did.
       """)
 
-  @Argument(help: "A model file, or a folder with safetensors and config.json.")
+  @Argument(help: "A model file, a folder with safetensors and config.json, or a .gir graph.")
   var model: String
+
+  @Flag(help: "Of a .gir graph: fail when a transpose, reshape or copy of data is left.")
+  var strictLayout = false
 
   @Flag(help: "Print one JSON object.")
   var json = false
@@ -28,6 +33,7 @@ struct InspectCommand: ParsableCommand {
   }
 
   func run() throws {
+    if model.hasSuffix(".gir") { return try inspectGraph() }
     let imported = try ModelImporter.load(model)
     let configuration = imported.configuration
     if json {
