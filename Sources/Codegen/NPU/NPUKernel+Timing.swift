@@ -13,7 +13,6 @@ extension KernelDescription {
       default: kind = .elementwise(kernel.second == nil ? .unary : .binary)
       }
     case .rowMaximum: kind = .pooling(reduceSum: false, max: true)
-    case .rowSum: kind = .pooling(reduceSum: false, max: false)
     case .channelSum: kind = .pooling(reduceSum: true, max: false)
     }
     var second: FeatureMapTraffic?

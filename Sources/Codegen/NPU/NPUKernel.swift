@@ -10,8 +10,6 @@ struct NPUKernel: Hashable {
     case elementwise(ISA.ElementwiseMode)
     /// The largest of each row's columns: one column is left.
     case rowMaximum
-    /// The sum of each row's columns: one column is left.
-    case rowSum
     /// The sum over channels: one channel is left.
     case channelSum
   }
@@ -54,7 +52,7 @@ struct NPUKernel: Hashable {
         operation.broadcast.width = other.shape.width < ofm.shape.width
         operation.broadcast.depth = other.shape.depth < ofm.shape.depth
       }
-    case .rowMaximum, .rowSum:
+    case .rowMaximum:
       operation = KernelOperation(.pooling, ifm: ifm.shape, ofm: ofm.shape)
       operation.kernel = (1, ifm.shape.width)
     case .channelSum:

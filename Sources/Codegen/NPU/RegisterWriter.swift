@@ -33,7 +33,6 @@ struct RegisterWriter {
     switch kernel.work {
     case .elementwise(let mode): try builder.opElementwise(mode)
     case .rowMaximum: try builder.opPool(.max)
-    case .rowSum: try builder.opPool(isU85 ? .sum : .average)
     case .channelSum: try builder.opPool(.reduceSum)
     }
   }
