@@ -57,6 +57,10 @@ struct StandardWeightDecoder {
       guard usesRuns == (divisor != 6) else {
         throw .weightStream("zero runs change without a new palette")
       }
+      if weightDivisor == 7, !usesRuns {
+        try emitRaw(count: count)
+        continue
+      }
       try readSlice(
         count: count, runDivisor: divisor, weightDivisor: weightDivisor,
         isTruncated: isTruncated, isNewPalette: isNewPalette)
@@ -73,6 +77,23 @@ struct StandardWeightDecoder {
     for _ in 0...size { palette.append(try reader.bits(paletteBits)) }
   }
 
+  /// Bits of a code that has no unary part.
+  private var rawBits: Int {
+    palette.isEmpty ? paletteBits : Int.bitWidth - (palette.count - 1).leadingZeroBitCount
+  }
+
+  /// A raw slice without zero runs: nothing stands between its codes.
+  private mutating func emitRaw(count: Int) throws(Fault) {
+    guard count <= expected - output.count else { throw tooMany }
+    let bits = rawBits
+    for _ in 0..<count {
+      let v = try reader.bits(bits)
+      let folded = v < palette.count ? palette[v] : v - palette.count + directOffset
+      let magnitude = folded >> 1
+      output.append(Int16(truncatingIfNeeded: folded & 1 == 1 ? -magnitude : magnitude))
+    }
+  }
+
   /// Reads the chunks of a slice into `codes` and `runs`.
   ///
   /// Quotients and remainders are one step apart: a step holds the unary parts of some values and the
@@ -81,11 +102,7 @@ struct StandardWeightDecoder {
     count: Int, runDivisor: Int, weightDivisor: Int, isTruncated: Bool, isNewPalette: Bool
   ) throws(Fault) {
     let isRaw = weightDivisor == 7
-    let weightBits =
-      !isRaw
-      ? weightDivisor
-      : palette.isEmpty
-        ? paletteBits : Int.bitWidth - (palette.count - 1).leadingZeroBitCount
+    let weightBits = isRaw ? rawBits : weightDivisor
     let weightSlots = isRaw && weightBits > 5 ? 8 : 12
     let runSlots = runDivisor < 3 ? 12 : 8
     let runCount = usesRuns ? count + (isNewPalette ? 1 : 0) : 0

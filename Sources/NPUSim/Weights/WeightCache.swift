@@ -2,7 +2,7 @@
 ///
 /// An entry is found by where the encoded bytes are constant: streams in constant memory and untouched
 /// DMA copies of them (see ``Provenance``) are identified by their address there. Streams that live in
-/// RAM without such a history are compared with the bytes the entry was decoded from.
+/// RAM without such a history, such as those that kernels write, are decoded each time.
 struct WeightCache {
   /// What identifies an entry.
   private struct Key: Hashable {
@@ -18,10 +18,8 @@ struct WeightCache {
     var weights: DecodedWeights
     /// Keeps the banks alive, so that their identities stay theirs.
     var banks: [MemoryBank]
-    /// The encoded bytes, unless they are constant.
-    var encoded: [UInt8]?
     var lastRun: Int
-    var cost: Int { weights.byteCount + (encoded?.count ?? 0) }
+    var cost: Int { weights.byteCount }
   }
 
   private var entries: [Key: Entry] = [:]
@@ -47,7 +45,6 @@ struct WeightCache {
     _ streams: [MemorySpan], layout: WeightLayout,
     decode: ([MemorySpan], WeightLayout) throws(Fault) -> [Int16]
   ) throws(Fault) -> DecodedWeights {
-    var isConstant = true
     var banks: [MemoryBank] = []
     var sources: [Key.Source] = []
     for span in streams {
@@ -58,42 +55,23 @@ struct WeightCache {
           bank = origin.bank
           range = origin.offset..<origin.offset + range.count
         } else {
-          isConstant = false
+          misses += 1
+          return DecodedWeights(try decode(streams, layout))
         }
       }
       banks.append(bank)
       sources.append(Key.Source(bank: ObjectIdentifier(bank), range: range))
     }
     let key = Key(sources: sources, layout: layout)
-    if let entry = entries[key],
-      isConstant || Self.equal(entry.encoded, streams)
-    {
+    if let entry = entries[key] {
       entries[key]?.lastRun = run
       hits += 1
       return entry.weights
     }
     misses += 1
     let weights = DecodedWeights(try decode(streams, layout))
-    var encoded: [UInt8]?
-    if !isConstant {
-      encoded = streams.flatMap { [UInt8]($0.bank.bytes[$0.range]) }
-    }
-    insert(
-      Entry(weights: weights, banks: banks, encoded: encoded, lastRun: run), under: key)
+    insert(Entry(weights: weights, banks: banks, lastRun: run), under: key)
     return weights
-  }
-
-  private static func equal(_ encoded: [UInt8]?, _ streams: [MemorySpan]) -> Bool {
-    guard let encoded else { return false }
-    return encoded.withUnsafeBytes { encoded in
-      var at = 0
-      for span in streams {
-        let bytes = span.bank.bytes[span.range]
-        guard encoded[at..<at + bytes.count].elementsEqual(bytes) else { return false }
-        at += bytes.count
-      }
-      return at == encoded.count
-    }
   }
 
   private mutating func insert(_ entry: Entry, under key: Key) {
