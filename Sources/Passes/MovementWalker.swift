@@ -23,11 +23,7 @@ struct MovementWalker {
   init(_ graph: Graph, _ function: Function) {
     self.graph = graph
     self.function = function
-    var definitions = [Int](repeating: -1, count: function.values.count)
-    for (index, operation) in function.operations.enumerated() {
-      for id in operation.results { definitions[id.index] = index }
-    }
-    self.definitions = definitions
+    definitions = function.definitionIndices
   }
 
   /// The operation that defines an operand.

@@ -32,11 +32,7 @@ struct Views {
   init(_ graph: Graph, _ function: Function) {
     self.graph = graph
     self.function = function
-    var definitions = [Int](repeating: -1, count: function.values.count)
-    for (index, operation) in function.operations.enumerated() {
-      for id in operation.results { definitions[id.index] = index }
-    }
-    self.definitions = definitions
+    definitions = function.definitionIndices
     views = function.values.indices.map { own(ValueID($0)) }
     for operation in function.operations where operation.code.isMovement {
       for id in operation.results { views[id.index] = looked(through: operation, to: id) }

@@ -272,13 +272,17 @@ public struct Manifest: Codable, Sendable, Equatable {
       self.offsets = offsets
     }
 
-    /// Bytes into the state region; nil for a position that the table does not have.
+    /// Bytes into the state region; nil for a position that the table does not have, or out of all range.
     public func offset(of position: Int) -> Int? {
       guard chunk > 0, period > 0, position >= 0 else { return nil }
       let inside = position % chunk
       guard offsets.indices.contains(inside % period) else { return nil }
-      return position / chunk * chunkBytes + inside / period * periodBytes
-        + offsets[inside % period]
+      let chunks = (position / chunk).multipliedReportingOverflow(by: chunkBytes)
+      let periods = (inside / period).multipliedReportingOverflow(by: periodBytes)
+      let both = chunks.partialValue.addingReportingOverflow(periods.partialValue)
+      let all = both.partialValue.addingReportingOverflow(offsets[inside % period])
+      return chunks.overflow || periods.overflow || both.overflow || all.overflow
+        ? nil : all.partialValue
     }
   }
 

@@ -19,18 +19,19 @@ extension LanguageSession {
   public func trace(
     _ token: Int32, onKernel: (_ job: Int, _ kernel: Int, _ memory: MemoryReader) -> Void
   ) throws(DiagnosticError) {
-    let start = context.pointee.position
+    let position = Int(context.pointee.position)
     let place = program.manifest.position
     func read(_ base: Int, _ range: Range<Int>) -> [UInt8]? {
       guard let pointer = BasePointer(rawValue: base) else { return nil }
       let region = pointer.region.rawValue
-      let offset: Int =
+      let start: Int? =
         switch pointer {
-        case .values: place.values.offset(of: Int(start)) ?? 0
-        case .keys: place.keys.offset(of: Int(start)) ?? 0
+        case .values: place.values.offset(of: position)
+        case .keys: place.keys.offset(of: position)
         case .embeddingRow: place.embeddingOffset + Int(token) * place.embeddingRowBytes
         default: 0
         }
+      guard let offset = start else { return nil }
       let (from, isFar) = range.lowerBound.addingReportingOverflow(offset)
       guard !isFar, from >= 0, from <= image.sizes[region],
         range.count <= image.sizes[region] - from, let bytes = image.bases[region]

@@ -12,13 +12,6 @@ public enum FixedTables {
   /// beside it.
   public static let lowestScore = -28672
 
-  /// The bytes of 8-bit weights where every weight has one (weight-stream specification, section 1): magnitude
-  /// and sign. Entry 0 is that of −128, which is −127's.
-  public static let foldedBytes = (0..<256).map { index in
-    let value = max(index - 128, -127)
-    return UInt8(2 * abs(value) + (value < 0 ? 1 : 0))
-  }
-
   /// `Q`: `2^14 · sqrt(32768 / u)` for `u` in 8192 ... 32767; below, the value at 8192.
   public static let inverseRoots = words { u in 16384 * (32768 / max(u, 8192)).squareRoot() }
 

@@ -1,4 +1,5 @@
 import EthosUISA
+import ProgramFormat
 import Support
 import TensorCore
 import Testing
@@ -82,9 +83,12 @@ import Testing
     return weights
   }
 
+  /// A signed table's first entry is that of −128.
   @Test func foldedBytesAreThoseOfTheStream() {
     for number in Int8.min...Int8.max {
-      #expect(FixedTables.foldedBytes[Int(number) + 128] == RawWeightStream.code(of: number))
+      let magnitude = min(abs(Int(number)), 127)
+      #expect(
+        Int(ParamsBuilder.foldBytes[Int(number) + 128]) == 2 * magnitude + (number < 0 ? 1 : 0))
     }
   }
 
@@ -94,6 +98,20 @@ import Testing
       try CacheLayout(accelerator: chip, context: 16384, headDim: 64)
     }
     _ = try CacheLayout(accelerator: chip, context: 4000, headDim: 64)
+  }
+
+  /// Numbers of a damaged manifest lead nowhere.
+  @Test func placesOutOfRangeAreNone() {
+    func place(_ chunk: Int, _ chunkBytes: Int, _ periodBytes: Int) -> Manifest.CachePlace {
+      Manifest.CachePlace(
+        chunk: chunk, chunkBytes: chunkBytes, period: 1, periodBytes: periodBytes, offsets: [16])
+    }
+    #expect(place(4, 100, 8).offset(of: 6) == 132)
+    #expect(place(1, .max, 8).offset(of: 2) == nil)
+    #expect(place(8, 0, .max).offset(of: 2) == nil)
+    #expect(place(1, .max, 0).offset(of: 1) == nil)
+    #expect(place(0, 0, 0).offset(of: 1) == nil)
+    #expect(place(4, 100, 8).offset(of: -1) == nil)
   }
 
   @Test func runsCoverEveryPlaceOnce() {

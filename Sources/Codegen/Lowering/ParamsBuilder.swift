@@ -116,17 +116,16 @@ struct ParamsBuilder {
   ) throws(DiagnosticError) -> NPUTensor {
     let records = [ScaleRecord](
       repeating: ScaleRecord(bias: 0, multiplier: 1, shift: shift), count: count)
-    let unit = LinearTiling(accelerator: accelerator).microblock(bits: 16).depth
-    let bytes =
-      accelerator.product == .u85
-      ? ScaleRecord.stream(records, layout: .u85Acc48, channelMultiple: max(16, unit))
-      : ScaleRecord.stream(records)
+    let bytes = LinearTiling(accelerator: accelerator).scaleStream(records, bits: 16)
     return NPUTensor(.params, try place(bytes, "scales"), .int8, 1, 1, bytes.count)
   }
 
+  /// The bytes of weights −128 … 127 in a stream that has one for each.
+  static let foldBytes = (Int8.min...Int8.max).map(RawWeightStream.code)
+
   /// The table that makes weights' bytes of 8-bit numbers.
   mutating func foldTable() throws(DiagnosticError) -> NPUTensor {
-    let offset = try place(FixedTables.foldedBytes, "fold")
+    let offset = try place(Self.foldBytes, "fold")
     return NPUTensor(.params, offset, .int8, 1, 1, 256)
   }
 

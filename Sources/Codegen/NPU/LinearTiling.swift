@@ -111,6 +111,14 @@ struct LinearTiling {
     return nil
   }
 
+  /// The scale records of consecutive channels. A U85 reads them for whole micro-blocks.
+  func scaleStream(_ records: [ScaleRecord], bits: Int) -> [UInt8] {
+    guard accelerator.product == .u85 else { return ScaleRecord.stream(records) }
+    return ScaleRecord.stream(
+      records, layout: bits == 16 ? .u85Acc48 : .u85Acc32,
+      channelMultiple: max(16, microblock(bits: bits).depth))
+  }
+
   /// Channels of one depth slice, so that its raw weights stay near `targetBytes`: a multiple of the
   /// block depth where that fits, else of `unit`.
   static func sliceChannels(

@@ -143,7 +143,8 @@ struct WeightPacker {
         guard let streams else { return }
         let channels = task.firstChannel..<task.firstChannel + task.channels
         results[i] = Encoded(
-          scales: scales(Array(records[task.layer][channels]), bits: layer.key.inputBits),
+          scales: tiling.scaleStream(
+            Array(records[task.layer][channels]), bits: layer.key.inputBits),
           streams: streams)
       }
     }
@@ -170,14 +171,6 @@ struct WeightPacker {
     return try? (0..<geometry.streamCount).map {
       try WeightStream.encode(weights, geometry: geometry, stream: $0, effort: .quick)
     }
-  }
-
-  /// The scale records of consecutive channels. A U85 reads them for whole micro-blocks.
-  private func scales(_ records: [ScaleRecord], bits: Int) -> [UInt8] {
-    guard accelerator.product == .u85 else { return ScaleRecord.stream(records) }
-    return ScaleRecord.stream(
-      records, layout: bits == 16 ? .u85Acc48 : .u85Acc32,
-      channelMultiple: max(16, tiling.microblock(bits: bits).depth))
   }
 
   /// Bias, multiplier and shift of every output channel (`Docs/Numerics.md`, "linear").
