@@ -250,7 +250,8 @@ struct IntegerGraphBuilder {
       operation.attributes["shift"] = .int(Int(fixed.shift))
     case .silu, .gelu:
       let (x, out) = (Float(try scale(0)), Float(try resultScale()))
-      let function = before.code == .silu ? LookupTable.silu : LookupTable.gelu
+      let gelu = before.int("exact") == 1 ? LookupTable.exactGelu : LookupTable.gelu
+      let function = before.code == .silu ? LookupTable.silu : gelu
       let entries = LookupTable.entries(inputScale: x, outputScale: out, function)
       let id = add("\(site).table", .uint32, [512]) {
         ConstantData(

@@ -189,7 +189,10 @@ struct CompileCommand: ParsableCommand {
           "a token",
           "\(manifest.jobs.count { $0.name == "decode" }) NPU job, \(report.cpuOps) CPU kernels"
         ),
-        ("layout", layout.report.summary),
+        (
+          "layout",
+          [layout.report.summary, layout.report.norms].compactMap(\.self).joined(separator: "; ")
+        ),
         (
           "a prompt",
           batch == 0
