@@ -16,10 +16,7 @@ import Testing
   struct Case: Sendable, CustomTestStringConvertible {
     var model: LlamaRelative
     var isGGUF: Bool
-    var testDescription: String {
-      "\(model.family), \(isGGUF ? "GGUF" : "safetensors"), \(model.isTied ? "tied" : "untied")"
-        + (model.isBiased ? ", biases" : "")
-    }
+    var testDescription: String { "\(model), \(isGGUF ? "GGUF" : "safetensors")" }
   }
 
   static let cases: [Case] = [

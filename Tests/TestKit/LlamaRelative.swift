@@ -169,3 +169,10 @@ public struct LlamaRelative: Sendable {
     return parts.count > 3 ? "blk.\(parts[2]).\(short).\(kind)" : "\(short).\(kind)"
   }
 }
+
+extension LlamaRelative: CustomStringConvertible {
+  /// The architecture and what varies; weights would fill a test's log.
+  public var description: String {
+    "\(family)\(isTied ? ", tied" : "")\(isBiased ? ", biases" : "")"
+  }
+}
