@@ -49,7 +49,7 @@ public struct CentreResidual: GraphPass {
     rewrite.counters = [
       .init(name: "layer norms made RMS norms", count: norms.count),
       .init(name: "weights centred", count: writers.count),
-      .init(name: "embedding tables stored apart from the head", count: shared.count),
+      .init(name: "embedding split from the head", count: shared.count),
     ]
     return rewrite
   }
