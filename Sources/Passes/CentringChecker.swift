@@ -184,11 +184,18 @@ struct CentringChecker {
       guard let shift = floats(beta, before), let matrix = floats(weights, before) else {
         return nil
       }
-      for (column, factor) in shift.enumerated() where factor != 0 {
-        for row in 0..<outputs {
-          let product = Double(factor) * Double(matrix[row * shift.count + column])
-          wanted[row].value += product
-          sizes[row] += abs(product)
+      matrix.withUnsafeBufferPointer { matrix in
+        shift.withUnsafeBufferPointer { shift in
+          for row in 0..<outputs {
+            var (sum, size) = (0.0, 0.0)
+            for column in 0..<shift.count {
+              let product = Double(shift[column]) * Double(matrix[row &* shift.count &+ column])
+              sum += product
+              size += abs(product)
+            }
+            wanted[row].value += sum
+            sizes[row] += size
+          }
         }
       }
     }
@@ -225,23 +232,27 @@ struct CentringChecker {
       let from = floats(old, before), let to = floats(new, after), from.count == to.count
     else { return false }
     let (rows, columns) = (before[old].type.shape[0], before[old].type.shape[1])
-    let (lines, length) = alongRows ? (rows, columns) : (columns, rows)
-    let (pitch, step) = alongRows ? (columns, 1) : (1, columns)
+    let length = Double(alongRows ? columns : rows)
+    // Of each line: its sum and that of its magnitudes. Matrices are read as they lie in memory.
+    var sums = [Double](repeating: 0, count: alongRows ? rows : columns)
+    var sizes = sums
     return from.withUnsafeBufferPointer { from in
       to.withUnsafeBufferPointer { to in
-        for line in 0..<lines {
-          var (sum, size) = (0.0, 0.0)
-          for index in 0..<length {
-            let value = Double(from[line * pitch + index * step])
-            sum += value
-            size += abs(value)
+        for row in 0..<rows {
+          for column in 0..<columns {
+            let value = Double(from[row &* columns &+ column])
+            let line = alongRows ? row : column
+            sums[line] += value
+            sizes[line] += abs(value)
           }
-          let mean = sum / Double(length)
-          let slack = 1e-11 * size / Double(length)
-          for index in 0..<length {
-            let wanted = Double(from[line * pitch + index * step]) - mean
-            let found = Double(to[line * pitch + index * step])
-            guard abs(found - wanted) <= 0x1p-22 * abs(wanted) + slack else { return false }
+        }
+        for row in 0..<rows {
+          for column in 0..<columns {
+            let line = alongRows ? row : column
+            let wanted = Double(from[row &* columns &+ column]) - sums[line] / length
+            let slack = 0x1p-22 * abs(wanted) + 1e-11 * sizes[line] / length
+            let found = Double(to[row &* columns &+ column])
+            guard abs(found - wanted) <= slack else { return false }
           }
         }
         return true
