@@ -64,10 +64,11 @@ public struct LayoutReport: Sendable {
     return counted.isEmpty ? nil : counted.joined(separator: ", ")
   }
 
-  /// One line: what is left and what was removed.
+  /// One line: what is left and what was removed, and what became of layer norms.
   public var summary: String {
     "\(transposes) transposes, \(copies) copies left (\(removed) removed"
       + (removed > 0 ? ", each with a certificate that holds)" : ")")
+      + (norms.map { "; \($0)" } ?? "")
   }
 
   /// Throws `layout.survivor` for each movement operation that is left: `--strict-layout`.

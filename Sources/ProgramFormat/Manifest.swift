@@ -340,6 +340,9 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var flashBytes: Int
     /// Bytes of all weight streams, without scale records.
     public var weightStreamBytes: Int
+    /// Bytes of weights and their scale records that live among the params, in fast memory, while the others
+    /// come from a slower one; nil in packages of compilers that did not say.
+    public var residentBytes: Int?
     /// Weights in those streams.
     public var weightCount: Int
     /// Transposes left in all entry points.
@@ -358,7 +361,7 @@ public struct Manifest: Codable, Sendable, Equatable {
     /// What the compiler measured.
     public init(
       sramPeakBytes: Int, sramBoundBytes: Int? = nil, flashBytes: Int, weightStreamBytes: Int,
-      weightCount: Int,
+      residentBytes: Int? = nil, weightCount: Int,
       transposes: Int, cpuOps: Int, decodeCycles: Int, decodeCPUCycles: Int, decodeBoundCycles: Int,
       prefillCycles: Int
     ) {
@@ -366,6 +369,7 @@ public struct Manifest: Codable, Sendable, Equatable {
       self.sramBoundBytes = sramBoundBytes
       self.flashBytes = flashBytes
       self.weightStreamBytes = weightStreamBytes
+      self.residentBytes = residentBytes
       self.weightCount = weightCount
       self.transposes = transposes
       self.cpuOps = cpuOps
