@@ -6,6 +6,8 @@ import ProgramFormat
 struct DecodeEstimate {
   /// Cycles of all jobs, one after the other.
   private(set) var cycles = 0
+  /// Bytes over the ports of each memory, by its name.
+  private(set) var traffic: [String: Int] = [:]
   /// Every encoded byte read once, as fast as its memory, the NPU's reads in flight and its decoders allow.
   var bound: Int { max(fetched.values.max() ?? 0, decoded) }
 
@@ -24,7 +26,12 @@ struct DecodeEstimate {
 
   /// Adds a job.
   mutating func add(_ events: [IssueEvent]) {
-    cycles += JobTiming(events, accelerator: accelerator, memories: memories).total
+    let timing = JobTiming(events, accelerator: accelerator, memories: memories)
+    cycles += timing.total
+    for memory in timing.memories {
+      let bytes = (memory.readBeats + memory.writeBeats) * memory.beatBytes
+      if bytes > 0 { traffic[memory.name, default: 0] += bytes }
+    }
   }
 
   /// Adds a region's encoded bytes to the bound, which convolutions read in place, or the DMA and they.

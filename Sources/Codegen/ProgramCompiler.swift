@@ -554,6 +554,7 @@ public struct ProgramCompiler {
           $0 + $1.function.operations.count { $0.code.isMovement }
         },
         cpuOps: steps.count { $0.kernel != .npuJob }, decodeCycles: lowered.decode.cycles,
+        decodeTraffic: lowered.decode.traffic,
         decodeCPUCycles: CPUCost.cycles(
           tokens: 1, embeddingBytes: position.embeddingRowBytes,
           rotationBytes: position.rotationRowBytes),

@@ -351,6 +351,9 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var cpuOps: Int
     /// Estimated NPU cycles of one decode step.
     public var decodeCycles: Int
+    /// Estimated bytes that the NPU reads and writes in one decode step, by memory; nil in packages of compilers
+    /// that did not say.
+    public var decodeTraffic: [String: Int]?
     /// Estimated CPU cycles of one decode step.
     public var decodeCPUCycles: Int
     /// The bound: every encoded byte read once at its memory's bandwidth.
@@ -362,7 +365,8 @@ public struct Manifest: Codable, Sendable, Equatable {
     public init(
       sramPeakBytes: Int, sramBoundBytes: Int? = nil, flashBytes: Int, weightStreamBytes: Int,
       residentBytes: Int? = nil, weightCount: Int,
-      transposes: Int, cpuOps: Int, decodeCycles: Int, decodeCPUCycles: Int, decodeBoundCycles: Int,
+      transposes: Int, cpuOps: Int, decodeCycles: Int, decodeTraffic: [String: Int]? = nil,
+      decodeCPUCycles: Int, decodeBoundCycles: Int,
       prefillCycles: Int
     ) {
       self.sramPeakBytes = sramPeakBytes
@@ -374,6 +378,7 @@ public struct Manifest: Codable, Sendable, Equatable {
       self.transposes = transposes
       self.cpuOps = cpuOps
       self.decodeCycles = decodeCycles
+      self.decodeTraffic = decodeTraffic
       self.decodeCPUCycles = decodeCPUCycles
       self.decodeBoundCycles = decodeBoundCycles
       self.prefillCycles = prefillCycles

@@ -92,6 +92,7 @@ struct CompileCommand: ParsableCommand {
     let cpuOps: Int
     let decodeCycles: Int
     let decodeBoundCycles: Int
+    let decodeTraffic: [String: Int]
     let prefillTokens: Int
     let prefillCycles: Int
     let tokensPerSecond: Double
@@ -174,6 +175,7 @@ struct CompileCommand: ParsableCommand {
           regions: Dictionary(uniqueKeysWithValues: manifest.regions.map { ($0.name, $0.bytes) }),
           transposes: report.transposes, layout: layout.report.json, cpuOps: report.cpuOps,
           decodeCycles: report.decodeCycles, decodeBoundCycles: report.decodeBoundCycles,
+          decodeTraffic: report.decodeTraffic ?? [:],
           prefillTokens: batch, prefillCycles: report.prefillCycles,
           tokensPerSecond: estimate, compileSeconds: seconds))
       return
@@ -228,6 +230,11 @@ struct CompileCommand: ParsableCommand {
           (
             "NPU cycles a token",
             "\(Console.count(report.decodeCycles)) estimated, bound \(Console.count(report.decodeBoundCycles))"
+          ),
+          (
+            "bytes a token",
+            (report.decodeTraffic ?? [:]).sorted { $0.key < $1.key }
+              .map { "\(Console.bytes($0.value)) in \($0.key)" }.joined(separator: ", ")
           ),
           (
             "context",
