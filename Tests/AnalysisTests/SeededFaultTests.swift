@@ -36,6 +36,24 @@ func bisectNamesSeededFaults(_ fault: SeededFault) throws {
   for stage in result.stages { #expect(stage.compared > 0, "\(stage.stage)") }
 }
 
+/// Weights of a U85 are decoded as its micro-blocks and decoders order them, resident ones too.
+@Test(arguments: ["alif-e8", "corstone-320", "alif-e7-hp"])
+func differingWeightsAreNamedOnAnyNPU(_ target: String) throws {
+  var random = SplitMix64(seed: 12)
+  let tokens = (0..<24).map { _ in Int32(random.next() % 64) }
+  var shape = RandomLlama()
+  shape.dim = 48
+  shape.hidden = 200
+  let sound = try Quantizer.quantize(
+    shape.graph(), recipe: .w8a16, calibrationTokens: [tokens])
+  var faulty = sound
+  let name = try SeededFault.swappedTensor.apply(to: &faulty)
+  let result = try Bisection(
+    try compiled(sound, target: target), try compiled(faulty, target: target), probe: tokens)
+  #expect(result.first?.stage == .weights)
+  #expect(result.first?.name == name)
+}
+
 /// A difference of the cache alone shows in the activations, at the step that writes it.
 @Test func activationsAreComparedStepByStep() throws {
   var random = SplitMix64(seed: 12)

@@ -187,6 +187,10 @@ struct NPUWork {
     _ operation: KernelOperation, _ registers: RegisterFile, _ accelerator: Accelerator
   ) -> WeightGeometry? {
     guard let block = registers.ofmBlock else { return nil }
+    // A U85 says for each operation which micro-block it works in.
+    let unit =
+      registers.value(.setAccFormat, .microblock, as: ISA.Microblock.self)
+      .flatMap(BlockRules(accelerator).microblock) ?? accelerator.microblock
     var geometry = WeightGeometry(
       family: accelerator.product == .u85 ? .u85 : .u55,
       traversal: operation.kind == .depthwise
@@ -194,7 +198,7 @@ struct NPUWork {
       outputs: operation.ofm.depth, inputs: operation.ifm.depth,
       kernelHeight: registers.size(.setKernelHeightM1, .heightM1) ?? 1,
       kernelWidth: registers.size(.setKernelWidthM1, .widthM1) ?? 1,
-      ofmBlockDepth: block.depth, ofmUblockDepth: accelerator.microblock.depth,
+      ofmBlockDepth: block.depth, ofmUblockDepth: unit.depth,
       ifmBits: operation.ifmBits)
     geometry.dilationY = operation.dilation.y
     geometry.dilationX = operation.dilation.x
