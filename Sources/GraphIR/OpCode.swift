@@ -8,7 +8,7 @@ public enum OpCode: String, Sendable, Hashable, CaseIterable {
   /// Integer attribute `shift` in the integer form.
   case embedding
   /// `x [n, d], gamma [d]` → `[n, d]`: `x / sqrt(mean(x²) + eps) * gamma`. Attribute `eps`;
-  /// in the integer form `eps_q`, `shift`.
+  /// in the integer form `eps_q`, `even` (1 where rows are alike in size), `shift`.
   case rmsNorm = "rms_norm"
   /// `x [n, d], gamma [d], beta [d]` → `[n, d]`. Attribute `eps`. Float only so far.
   case layerNorm = "layer_norm"

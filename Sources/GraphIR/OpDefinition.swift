@@ -55,7 +55,7 @@ extension OpCode {
     case .rmsNorm:
       define(
         float: signature("x", "@gamma", reals: ["eps"]),
-        integer: signature("x", "@gamma", integers: ["eps_q", "shift"]))
+        integer: signature("x", "@gamma", integers: ["eps_q", "even", "shift"]))
     case .layerNorm:
       define(float: signature("x", "@gamma", "@beta", reals: ["eps"]), integer: nil)
     case .linear:

@@ -104,6 +104,7 @@ extension Verifier {
     case "shift", "score_shift": 0...62
     case "multiplier": 0...Int(Int32.max)
     case "eps_q": 0...(1 << 27)
+    case "even": 0...1
     case "head_dim": 2...256
     case "axis": 0...15
     case "start": 0...(1 << 32)

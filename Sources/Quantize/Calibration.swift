@@ -11,6 +11,8 @@ public struct SiteStatistics: Sendable {
   public var support: [Float] = []
   /// The largest sum of magnitudes of a row.
   public var rowSum: Float = 0
+  /// The smallest and the largest sum of squares of a row.
+  public var rowSquares: ClosedRange<Double>?
   /// How many rows were seen.
   public var rows: Int
 

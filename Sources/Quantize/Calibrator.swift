@@ -59,9 +59,18 @@ public struct Calibrator {
         }
       }
       for t in 0..<n {
-        var sum: Float = 0
-        for i in 0..<width { sum += abs(numbers[t * width + i]) }
+        var (sum, squares): (Float, Float) = (0, 0)
+        for i in 0..<width {
+          let v = numbers[t * width + i]
+          sum += abs(v)
+          squares += v * v
+        }
         statistics[index].rowSum = max(statistics[index].rowSum, sum)
+        if squares.isFinite {
+          let seen = statistics[index].rowSquares ?? Double(squares)...Double(squares)
+          statistics[index].rowSquares =
+            min(seen.lowerBound, Double(squares))...max(seen.upperBound, Double(squares))
+        }
       }
       statistics[index].channelSquares.withUnsafeMutableBufferPointer { squares in
         for t in 0..<n {

@@ -150,7 +150,10 @@ struct IntegerGraphBuilder {
       let width = Double(source[gamma].type.shape.count)
       let epsilon = min((width * eps / (x * x) / 65536).rounded(.toNearestOrAwayFromZero), 0x1p27)
       operation.operands = [before.operands[0], .constant(id)]
-      operation.attributes = ["eps_q": .int(Int(max(epsilon, 0))), "shift": .int(shift)]
+      operation.attributes = [
+        "eps_q": .int(Int(max(epsilon, 0))), "even": .int(scales.isEven ? 1 : 0),
+        "shift": .int(shift),
+      ]
     case .linear:
       let constant = try constantID(before, 1)
       let w = try weight(before, constant)
@@ -237,8 +240,8 @@ struct IntegerGraphBuilder {
       guard let shift = ScorePower.shift(of: step) else {
         throw failure(before, "its scores' scale of \(step) is no power of two that fits")
       }
-      let real = Double(rows.scales[0]) / 256 / 0x1p14 / out
-      var fixed = FixedMultiplier(multiplier: 1, shift: 14)
+      let real = Double(rows.scales[0]) / 256 / 0x1p13 / out
+      var fixed = FixedMultiplier(multiplier: 1, shift: 13)
       if function.element(.value(before.results[0])) == .int8 {
         guard let found = FixedMultiplier(fixed31: real) else {
           throw failure(before, "its scale of \(real) cannot be written")

@@ -6,10 +6,16 @@ import TensorCore
 struct ScalePlan {
   /// The scale of the residual stream.
   let residual: Float
+  /// Whether rows of the residual stream are so alike in size that norms need not look at each first.
+  let isEven: Bool
   /// The type each site's result gets.
   private(set) var types: [Site: (element: ElementType, scale: Float)] = [:]
   /// The scale of each head of each state.
   private(set) var states: [StateID: [Float]] = [:]
+
+  /// How much more than the smallest row's the largest row's sum of squares may be for rows to count as
+  /// alike: the smallest still has 12 bits.
+  private static let evenRows = 0x1p13
 
   /// Room left above the largest calibrated magnitude of a 16-bit value.
   private static let margin: Float = 1.25
@@ -55,15 +61,32 @@ struct ScalePlan {
       }
     }
     var largest: Float = 0
+    var squares: ClosedRange<Double>?
     for index in isResidual {
       largest = max(largest, calibration.sites[sites[index]]?.rowSum ?? 0)
+    }
+    for operation in function.operations where operation.code == .rmsNorm {
+      guard case .value(let id)? = operation.operands.first, let source = producer[id],
+        let seen = calibration.sites[sites[source]]?.rowSquares
+      else { continue }
+      squares =
+        min(
+          seen.lowerBound, squares?.lowerBound ?? .infinity)...max(
+          seen.upperBound, squares?.upperBound ?? 0)
     }
     guard largest > 0 else {
       throw DiagnosticError(
         "quantize.all-zero", "the model's residual stream is all zero or was never seen")
     }
-    // The norms add up a row's magnitudes; eight times the largest sum seen still fits 32 bits.
-    residual = largest / 0x1p28
+    if let squares, squares.lowerBound * Self.evenRows >= squares.upperBound {
+      // Squares are added up in steps of 2^16; those of eight times the largest row seen still fit 31 bits.
+      isEven = true
+      residual = Float((squares.upperBound / 0x1p41).squareRoot())
+    } else {
+      // The norms add up a row's magnitudes; eight times the largest sum seen still fits 32 bits.
+      isEven = false
+      residual = largest / 0x1p28
+    }
     func set(_ index: Int, _ element: ElementType, largest: Float) {
       let limit: Float = element == .int8 ? 127 : 32767
       let isLevelled = element == .int16 && migration.siteFactors[sites[index]] != nil

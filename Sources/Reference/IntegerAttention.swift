@@ -61,19 +61,22 @@ struct IntegerAttention: Sendable {
         truncatingIfNeeded: min(max(Natural.shift(Int64(sum), s), lowest), 32767))
       top = max(top, scores[j])
     }
-    let origin = Int64(top) - 2047
+    let largest = Int64(FixedTables.largestPower)
     var total: Int32 = 0
-    FixedTables.powers.withUnsafeBufferPointer { table in
+    FixedTables.shared.withUnsafeBufferPointer { table in
       guard let table = table.baseAddress else { return }
       for j in 0..<count {
-        scores[j] = FixedTables.value(Natural.sat16((Int64(scores[j]) &- origin) &* 16), table)
+        let code = min((Int64(scores[j]) &- Int64(top)) &* 8, largest)
+        scores[j] = FixedTables.value(Natural.sat16(code), table)
         total &+= Int32(scores[j])
       }
     }
     // The top score alone weighs almost 2^15, so the shift is not negative.
-    let down = Int64(17 &- total.leadingZeroBitCount)
-    let code = Natural.sat16(Natural.shift(Int64(total), down))
-    let reciprocal = FixedTables.reciprocals.withUnsafeBufferPointer { table in
+    let down = Int64(18 &- total.leadingZeroBitCount)
+    let code = Int16(
+      truncatingIfNeeded: min(
+        Natural.shift(Int64(total), down), Int64(FixedTables.largestReciprocal)))
+    let reciprocal = FixedTables.shared.withUnsafeBufferPointer { table in
       table.baseAddress.map { Int64(FixedTables.value(code, $0)) } ?? 0
     }
     for c in 0..<headDim { sums[c] = 0 }

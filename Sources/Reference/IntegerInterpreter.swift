@@ -29,7 +29,7 @@ public struct IntegerInterpreter: Sendable {
 
   private enum Step: Sendable {
     case embedding(ByteSource, vocabulary: Int, multipliers: [Int32], shift: Int, out: Int)
-    case rmsNorm(Int, gamma: [Int32], eps: Int, shift: Int, out: Int)
+    case rmsNorm(Int, gamma: [Int32], eps: Int, shift: Int, isEven: Bool, out: Int)
     case linear(Int, ByteSource, IntegerLinear, out: Int)
     case rope(Int, table: [Int16], headDim: Int, out: Int)
     case kvWrite(Int, state: StateID, offsets: [Int16], multipliers: [Int32], shift: Int)
@@ -109,7 +109,7 @@ public struct IntegerInterpreter: Sendable {
       }
       return .rmsNorm(
         x, gamma: try reading.integers(operation, 1, Int32.self, count: reading.width(x)),
-        eps: eps, shift: try reading.shift(operation, "shift"),
+        eps: eps, shift: try reading.shift(operation, "shift"), isEven: operation.int("even") == 1,
         out: try result(.int8, .int16))
     case .linear:
       let x = try value(0, .int8, .int16)
@@ -306,18 +306,22 @@ public struct IntegerInterpreter: Sendable {
             }
           })
         return out
-      case .rmsNorm(let x, let gamma, let eps, let shift, let out):
+      case .rmsNorm(let x, let gamma, let eps, let shift, let isEven, let out):
         let d = width(x)
         let from = int32(x)
         values[out] = make(
           out,
           int8: { to in
-            IntegerKernels.rmsNorm(from, n: n, d: d, gamma: gamma, eps: eps, shift: shift) { i, y in
+            IntegerKernels.rmsNorm(
+              from, n: n, d: d, gamma: gamma, eps: eps, shift: shift, isEven: isEven
+            ) { i, y in
               to[i] = Natural.sat8(y)
             }
           },
           int16: { to in
-            IntegerKernels.rmsNorm(from, n: n, d: d, gamma: gamma, eps: eps, shift: shift) { i, y in
+            IntegerKernels.rmsNorm(
+              from, n: n, d: d, gamma: gamma, eps: eps, shift: shift, isEven: isEven
+            ) { i, y in
               to[i] = Natural.sat16(y)
             }
           })

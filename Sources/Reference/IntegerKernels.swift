@@ -18,16 +18,20 @@ enum IntegerKernels {
     }
   }
 
-  /// `rms_norm`: every result before saturation goes to `store` with its flat index.
+  /// `rms_norm`: every result before saturation goes to `store` with its flat index. Rows that are alike
+  /// (`isEven`) are not made smaller first.
   static func rmsNorm(
-    _ x: UnsafePointer<Int32>, n: Int, d: Int, gamma: [Int32], eps: Int, shift: Int,
+    _ x: UnsafePointer<Int32>, n: Int, d: Int, gamma: [Int32], eps: Int, shift: Int, isEven: Bool,
     store: (Int, Int64) -> Void
   ) {
     for t in 0..<n {
       let row = x + t * d
-      var size: Int32 = 0
-      for i in 0..<d { size &+= row[i] < 0 ? 0 &- row[i] : row[i] }
-      let p = Int64(max(10 - UInt32(bitPattern: size).leadingZeroBitCount, 0))
+      var p: Int64 = 0
+      if !isEven {
+        var size: Int32 = 0
+        for i in 0..<d { size &+= row[i] < 0 ? 0 &- row[i] : row[i] }
+        p = Int64(max(10 - UInt32(bitPattern: size).leadingZeroBitCount, 0))
+      }
       var squares: Int32 = 0
       for i in 0..<d {
         let v = Natural.shift(Int64(row[i]), p)
@@ -37,8 +41,9 @@ enum IntegerKernels {
       let zeros = UInt32(bitPattern: squares).leadingZeroBitCount
       // A row too large for its sum to fit gives nothing, here as on the NPU.
       let f = zeros == 0 ? 63 : (zeros - 1) >> 1
-      let code = Natural.sat16(Natural.shift(Int64((squares << f) << f), 16))
-      let root = FixedTables.inverseRoots.withUnsafeBufferPointer { table in
+      let code = Natural.sat16(
+        min(Natural.shift(Int64((squares << f) << f), 18), Int64(FixedTables.largestRoot)))
+      let root = FixedTables.shared.withUnsafeBufferPointer { table in
         table.baseAddress.map { Int32(FixedTables.value(code, $0)) } ?? 0
       }
       let factor = Int64(root << f)

@@ -1,33 +1,50 @@
 import Foundation
 
-/// The fixed 16-bit look-up tables of `Docs/Numerics.md`: 512 words, low half the value at
-/// `128 · i − 32768`, high half the step to the next, both signed.
+/// The fixed 16-bit look-up table of `Docs/Numerics.md`: 512 words, low half the value at `128 · i − 32768`,
+/// high half the step to the next, both signed.
+///
+/// Three functions share it, each on codes of its own, so that norms and attention need it loaded once:
+///
+/// | codes | function |
+/// |---|---|
+/// | −32768 … −1 | `E`: `32700 · 2^(x / 2048)`; 0 for −32768 |
+/// | 2048 … 8191 | `Q`: `2^14 · sqrt(8192 / u)` |
+/// | 8192 … 16383 | `D`: `2^28 / u` |
+///
+/// The last 64 words are nobody's: a U55 has 256 bytes of another table there.
 public enum FixedTables {
-  /// `E`: powers of two. 32752 stands for the largest score; 4096 steps are a factor of two.
-  public static let powers = words { x in
-    x <= -32768 ? 0 : 32700 * exp2((x - 32752) / 4096)
-  }
+  /// The words.
+  public static let shared: [UInt32] =
+    words(0..<256) { x in x <= -32768 ? 0 : 32700 * exp2(x / 2048) }
+    + words(256..<272) { _ in 32767 }
+    + words(272..<320) { u in 16384 * (8192 / u).squareRoot() }
+    + words(320..<384) { u in 0x1p28 / u }
+    + words(384..<512) { _ in 0 }
+
+  /// The words of ``shared`` that nothing looks up.
+  public static let spareWords = 448..<512
+
+  /// The largest code of `E`, which the largest score gets.
+  public static let largestPower = -1
+  /// The largest code of `Q`.
+  public static let largestRoot = 8191
+  /// The largest code of `D`.
+  public static let largestReciprocal = 16383
 
   /// The least score of a position that holds a token. Those without one count as −2^15, which weighs nothing
   /// beside it.
   public static let lowestScore = -28672
 
-  /// `Q`: `2^14 · sqrt(32768 / u)` for `u` in 8192 ... 32767; below, the value at 8192.
-  public static let inverseRoots = words { u in 16384 * (32768 / max(u, 8192)).squareRoot() }
-
-  /// `D`: `2^29 / u` for `u` in 16384 ... 32767; below, the value at 16384.
-  public static let reciprocals = words { u in 0x1p29 / max(u, 16384) }
-
   /// Bytes of a table.
   public static let byteCount = 2048
 
-  /// The table of a function over 16-bit codes, rounded half away from zero and clamped.
-  private static func words(_ function: (Double) -> Double) -> [UInt32] {
+  /// Some words of the table of a function over 16-bit codes, rounded half away from zero and clamped.
+  private static func words(_ range: Range<Int>, _ function: (Double) -> Double) -> [UInt32] {
     func base(_ i: Int) -> Int {
       let y = function(Double(128 * i - 32768)).rounded(.toNearestOrAwayFromZero)
       return Int(min(max(y, -32768), 32767))
     }
-    return (0..<512).map { i in
+    return range.map { i in
       let slope = min(max(base(i + 1) - base(i), -32768), 32767)
       return UInt32(UInt16(truncatingIfNeeded: base(i)))
         | UInt32(UInt16(truncatingIfNeeded: slope)) << 16

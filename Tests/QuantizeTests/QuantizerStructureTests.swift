@@ -41,7 +41,9 @@ import Testing
           #expect(result?.element == .int32)
         case .rmsNorm:
           #expect(types.map(\.element) == [.int32, .int32])
-          #expect(operation.int("eps_q") != nil && operation.int("shift") != nil)
+          #expect(
+            operation.int("eps_q") != nil && operation.int("even") != nil
+              && operation.int("shift") != nil)
           #expect(result?.element == recipe.activations)
         case .linear:
           #expect(types[0].element == recipe.activations && types[1].element == .int8)

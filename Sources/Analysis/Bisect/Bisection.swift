@@ -75,10 +75,19 @@ public struct Bisection: Sendable, Equatable {
     var others: [Key: ProgramContents.Item] = [:]
     for item in right.items { others[Key(stage: item.stage, name: item.name)] = item }
     let parts = left.items.count + probe.count
+    // NPUs of other sizes lay caches out otherwise, and write them in fewer or more operations.
+    var uneven = Set<String>()
+    func note(missing item: ProgramContents.Item, from build: String) {
+      if a.manifest.npu != b.manifest.npu, item.name.contains(Self.numbering) {
+        uneven.insert(Self.source(of: item.name))
+      } else {
+        findings[.model, default: []].append(Self.missing(item, from: build))
+      }
+    }
     for (index, item) in left.items.enumerated() {
       progress(index, parts)
       guard let other = others.removeValue(forKey: Key(stage: item.stage, name: item.name)) else {
-        findings[.model, default: []].append(Self.missing(item, from: "the second build"))
+        note(missing: item, from: "the second build")
         continue
       }
       compared[item.stage, default: 0] += 1
@@ -88,7 +97,7 @@ public struct Bisection: Sendable, Equatable {
       }
     }
     for item in right.items where others[Key(stage: item.stage, name: item.name)] != nil {
-      findings[.model, default: []].append(Self.missing(item, from: "the first build"))
+      note(missing: item, from: "the first build")
     }
 
     let limit = min(
@@ -101,7 +110,10 @@ public struct Bisection: Sendable, Equatable {
         progress(left.items.count + index, parts)
         let (one, two) = (try traces.0.run(token), try traces.1.run(token))
         compared[.activations, default: 0] += one.count
-        if let finding = Self.compare(one, two, token: index) {
+        let pair = [one, two].map { values in
+          values.filter { !uneven.contains(Self.source(of: $0.name)) }
+        }
+        if let finding = Self.compare(pair[0], pair[1], token: index) {
           findings[.activations] = [finding]
           break
         }
@@ -124,6 +136,14 @@ public struct Bisection: Sendable, Equatable {
           stage: .model, name: name, detail: "\(one) in the first, \(two) in the second build",
           first: Int64(one), second: Int64(two), differing: 1, count: 1)
     }
+  }
+
+  /// What stands between a source and the number of one of its operations.
+  private static let numbering = ", operation "
+
+  /// The source of a numbered operation.
+  private static func source(of name: String) -> String {
+    name.range(of: numbering).map { String(name[..<$0.lowerBound]) } ?? name
   }
 
   private static func missing(_ item: ProgramContents.Item, from build: String) -> Finding {

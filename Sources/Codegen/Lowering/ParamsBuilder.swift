@@ -123,11 +123,20 @@ struct ParamsBuilder {
   /// The bytes of weights −128 … 127 in a stream that has one for each.
   static let foldBytes = (Int8.min...Int8.max).map(RawWeightStream.code)
 
-  /// The table that makes weights' bytes of 8-bit numbers.
-  mutating func foldTable() throws(DiagnosticError) -> NPUTensor {
-    let offset = try place(Self.foldBytes, "fold")
-    return NPUTensor(.params, offset, .int8, 1, 1, 256)
+  /// The table of norms and attention. In words that those do not look up it has one of bytes for a U55: it
+  /// makes weights' bytes of 8-bit numbers.
+  mutating func sharedTable() throws(DiagnosticError) -> NPUTensor {
+    try table(Self.sharedWords)
   }
+
+  private static let sharedWords: [UInt32] = {
+    var words = FixedTables.shared
+    let bytes = foldBytes
+    for (index, word) in FixedTables.spareWords.enumerated() {
+      words[word] = (0..<4).reduce(0) { $0 | UInt32(bytes[4 * index + $1]) << (8 * UInt32($1)) }
+    }
+    return words
+  }()
 
   /// A look-up table of 512 words.
   mutating func table(_ words: [UInt32]) throws(DiagnosticError) -> NPUTensor {

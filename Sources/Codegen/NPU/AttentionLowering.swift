@@ -22,13 +22,13 @@ struct AttentionScratch {
     return (batch + parts - 1) / max(parts, 1)
   }
 
-  /// Scores, their largest in parts, sums of values in two widths, and seven numbers for each head of each
+  /// Scores, their largest in parts, sums of values in two widths, and six numbers for each head of each
   /// row.
   var bytes: Int {
     func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
     let count = rows * heads
     return padded(count * pitch * 2) + padded(count * headDim * 4) + padded(count * headDim * 2)
-      + padded(count * OperationLowering.maximumPart * 2) + 7 * padded(count * 4)
+      + padded(count * OperationLowering.maximumPart * 2) + 6 * padded(count * 4)
   }
 }
 
@@ -131,7 +131,6 @@ extension OperationLowering {
     let (count, positions) = (scores.shape.width, scores.shape.depth)
     let pitch = scores.strideX / 2
     let top = body.map(.int16, 1, count, 1)
-    let origin = body.map(.int16, 1, count, 1)
     let sum = body.map(.int32, 1, count, 1)
     let zeros = body.map(.int32, 1, count, 1)
     let down = body.map(.int32, 1, count, 1)
@@ -151,14 +150,18 @@ extension OperationLowering {
         .rowMaximum, scores.viewed(count, positions, 1, strideY: pitch, strideX: 1),
         top.viewed(count, 1, 1))
     }
-    body.elementwise(.sub, top, .constant(2047), origin)
-    body.table(try params.table(FixedTables.powers))
-    body.elementwise(.sub, scores, .tensor(origin), scores, multiplier: 16, usesTable: true)
+    body.table(try params.sharedTable())
+    body.elementwise(
+      .sub, scores, .tensor(top), scores, multiplier: 8, maximum: FixedTables.largestPower,
+      usesTable: true)
     body.pool(.channelSum, scores, sum)
     body.elementwise(.clz, sum, nil, zeros)
-    body.elementwise(.sub, zeros, .tensor(try params.scalar(17)), down, swapped: true)
-    body.table(try params.table(FixedTables.reciprocals))
-    body.elementwise(.shr, sum, .tensor(down), reciprocal, usesTable: true)
+    body.elementwise(.sub, zeros, .tensor(try params.scalar(18)), down, swapped: true)
+    // The smallest U55s keep a table only while it is used.
+    body.table(try params.sharedTable())
+    body.elementwise(
+      .shr, sum, .tensor(down), reciprocal, maximum: FixedTables.largestReciprocal,
+      usesTable: true)
     return (down, reciprocal)
   }
 }

@@ -52,13 +52,13 @@ extension OperationLowering {
       source = held
     }
     let usesTable = !state.caches.keys.isFast
-    if usesTable { body.table(try params.foldTable()) }
+    if usesTable { body.table(try params.sharedTable()) }
     let write = CacheWrite(
       layout: state.caches, isKeys: state.keyCaches.contains(cache), heads: heads,
       headDim: width / heads, offset: try reader.stateOffset(2), multiplier: UInt32(multiplier),
       shift: try reader.attribute("shift"), usesTable: usesTable)
     if rows > 1 {
-      for row in 0..<rows { write.store(source.row(row), row: row, &body) }
+      write.store(source, rows: rows, &body)
     } else if write.isKeys {
       write.addKeys(source, NPUTensor(.state, state.selection + 16, .int16, 1, 1, 1), &body)
     } else {
@@ -118,29 +118,102 @@ private struct CacheWrite {
       usesTable: usesTable)
   }
 
-  /// A batch's row at its own place.
-  func store(_ source: NPUTensor, row: Int, _ body: inout KernelSequence) {
-    let at = isKeys ? layout.keyOffset(row) : layout.valueOffset(row)
-    for run in runs {
-      if run.columnStride == 1 {
-        scale(
-          source.viewed(
-            heads, run.rows, run.columns, strideY: headDim, strideX: run.columns, from: run.first),
-          .constant(1),
-          place(
-            0..<heads, heads, run.rows, run.columns, strideY: headBytes, strideX: run.rowStride,
-            at: at + run.place), &body)
-        continue
+  /// A batch's rows at their own places.
+  ///
+  /// Neighbouring positions that are evenly apart are stored at once: keys as rows of eight channels, values
+  /// number by number. Heads, or the parts of a head, take the direction that is left, whichever are more.
+  func store(_ source: NPUTensor, rows: Int, _ body: inout KernelSequence) {
+    let width = heads * headDim
+    let places = (0..<rows).map { isKeys ? layout.keyOffset($0) : layout.valueOffset($0) }
+    var next = 0
+    while next < rows {
+      let (first, at) = (next, places[next])
+      let step = first + 1 < rows ? max(places[first + 1] - at, 0) : 0
+      var count = 1
+      while step > 0, first + count < rows, places[first + count] == at + count * step {
+        count += 1
       }
+      next += count
+      for run in runs {
+        if run.columnStride == 1 {
+          for part in parts(run) {
+            scale(
+              source.viewed(
+                part.count, count, run.columns, strideY: part.sourceStride, strideX: width,
+                from: first * width + part.first),
+              .constant(1),
+              place(
+                part.heads, part.count, count, run.columns, strideY: part.stride, strideX: step,
+                at: at + part.place), &body)
+          }
+          continue
+        }
+        storeSingly(source, run, from: first, count: count, step: step, at: at, &body)
+      }
+    }
+  }
+
+  /// Numbers of a run of channels that are apart: channel by channel of eight positions, or position by
+  /// position of all heads, whichever takes fewer operations.
+  private func storeSingly(
+    _ source: NPUTensor, _ run: PlaceRun, from first: Int, count: Int, step: Int, at: Int,
+    _ body: inout KernelSequence
+  ) {
+    let width = heads * headDim
+    let parts = parts(run)
+    if heads * run.rows <= count * parts.count {
       for head in 0..<heads {
+        for row in 0..<run.rows {
+          scale(
+            source.viewed(
+              count, run.columns, 1, strideY: width, strideX: 1,
+              from: first * width + head * headDim + run.first + row * run.columns), .constant(1),
+            place(
+              head..<head + 1, count, run.columns, 1, strideY: step, strideX: run.columnStride,
+              at: at + run.place + row * run.rowStride), &body)
+        }
+      }
+      return
+    }
+    for position in 0..<count {
+      for part in parts {
         scale(
           source.viewed(
-            run.rows, run.columns, 1, strideY: run.columns, strideX: 1,
-            from: head * headDim + run.first), .constant(1),
+            part.count, run.columns, 1, strideY: part.sourceStride, strideX: 1,
+            from: (first + position) * width + part.first), .constant(1),
           place(
-            head..<head + 1, run.rows, run.columns, 1, strideY: run.rowStride,
-            strideX: run.columnStride, at: at + run.place), &body)
+            part.heads, part.count, run.columns, 1, strideY: part.stride,
+            strideX: run.columnStride, at: at + position * step + part.place), &body)
       }
+    }
+  }
+
+  /// Rows of channels that one operation stores: the same row of all heads, or all rows of one head.
+  private struct Part {
+    /// The heads, and how many rows.
+    let heads: Range<Int>
+    let count: Int
+    /// The first channel of all heads' and elements between rows.
+    let first: Int
+    let sourceStride: Int
+    /// Where the first row is, from the first head's on, and bytes between rows.
+    let place: Int
+    let stride: Int
+  }
+
+  /// The rows of a run for all heads, in as few parts as can be.
+  private func parts(_ run: PlaceRun) -> [Part] {
+    if run.rows <= heads {
+      return (0..<run.rows).map {
+        Part(
+          heads: 0..<heads, count: heads, first: run.first + $0 * run.columns,
+          sourceStride: headDim, place: run.place + $0 * run.rowStride, stride: headBytes)
+      }
+    }
+    return (0..<heads).map {
+      Part(
+        heads: $0..<$0 + 1, count: run.rows, first: $0 * headDim + run.first,
+        sourceStride: run.columns, place: run.place, stride: run.rowStride)
     }
   }
 
@@ -182,15 +255,17 @@ private struct CacheWrite {
     let width = heads * headDim
     let bytes = body.map(.int8, 1, width, 8)
     scale(slots, .tensor(source.viewed(1, width, 1)), bytes, &body)
-    for head in 0..<heads {
-      for run in runs {
+    for run in runs {
+      for part in parts(run) {
         let there = place(
-          head..<head + 1, run.rows, run.columns, 8, strideY: run.rowStride,
-          strideX: run.columnStride, at: run.place)
+          part.heads, part.count, run.columns, 8, strideY: part.stride, strideX: run.columnStride,
+          at: part.place)
         body.elementwise(
           .add, there,
           .tensor(
-            bytes.viewed(run.rows, run.columns, 8, from: (head * headDim + run.first) * 8)), there)
+            bytes.viewed(
+              part.count, run.columns, 8, strideY: part.sourceStride * 8, from: part.first * 8)),
+          there)
       }
     }
   }

@@ -33,8 +33,9 @@ struct NPUKernel: Hashable {
   var multiplier: UInt32 = 1
   /// The result is divided by 2 to this power, rounded half up.
   var shift = 0
-  /// The smallest stored value; nil is the type's.
+  /// The smallest and the largest value that is stored or looked up; nil is the type's.
   var minimum: Int?
+  var maximum: Int?
   /// Whether the stored value is looked up in the table that was loaded last.
   var usesTable = false
   /// Whether the second operand stands first.

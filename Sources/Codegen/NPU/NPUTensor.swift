@@ -45,11 +45,6 @@ struct NPUTensor: Hashable {
     return view
   }
 
-  /// One column of a map of one row: a token of a batch.
-  func row(_ index: Int) -> NPUTensor {
-    viewed(1, 1, shape.depth, from: index * shape.depth)
-  }
-
   /// What dependencies need to know of it.
   var place: FeatureMapPlace {
     let span =

@@ -21,43 +21,51 @@ extension OperationLowering {
     let x = try reader.value(0)
     let (rows, width) = (x.shape.width, x.shape.depth)
     let wide = body.map(.int32, 1, rows, width)
-    let small = body.map(.int32, 1, rows, width)
-    func number() -> NPUTensor { body.map(.int32, 1, rows, 1) }
-    let size = number()
-    let p = number()
-    let squares = number()
-    let zeros = number()
-    let f = number()
-    let normal = number()
+    func number(_ body: inout KernelSequence) -> NPUTensor { body.map(.int32, 1, rows, 1) }
+    let squares = number(&body)
+    let zeros = number(&body)
+    let f = number(&body)
+    let normal = number(&body)
     let root = body.map(.int16, 1, rows, 1)
-    let factor = number()
+    let factor = number(&body)
     func scalar(_ value: Int32) throws(DiagnosticError) -> NPUKernel.Second {
       .tensor(try params.scalar(value))
     }
-
-    // How large the row is, in bits, and the row with 22 of them.
-    body.elementwise(.abs, x, nil, wide)
-    body.pool(.channelSum, wide, size)
-    body.elementwise(.clz, size, nil, zeros)
-    body.elementwise(.sub, zeros, try scalar(10), p, swapped: true)
-    body.elementwise(.max, p, try scalar(0), p)
-    body.elementwise(.shr, x, .tensor(p), small)
+    let epsilon = try reader.attribute("eps_q")
+    var small = x
+    var p: NPUTensor?
+    if try reader.attribute("even") == 0 {
+      // How large the row is, in bits, and the row with 22 of them.
+      let (size, down) = (number(&body), number(&body))
+      small = body.map(.int32, 1, rows, width)
+      body.elementwise(.abs, x, nil, wide)
+      body.pool(.channelSum, wide, size)
+      body.elementwise(.clz, size, nil, zeros)
+      body.elementwise(.sub, zeros, try scalar(10), down, swapped: true)
+      body.elementwise(.max, down, try scalar(0), down)
+      body.elementwise(.shr, x, .tensor(down), small)
+      p = down
+    }
     // The sum of squares.
     body.elementwise(.mul, small, .tensor(small), wide, shift: 16)
     body.pool(.channelSum, wide, squares)
-    let epsilon = try reader.attribute("eps_q")
     if epsilon > 0 {
-      body.elementwise(.add, p, .tensor(p), zeros)
-      body.elementwise(.shr, zeros, try scalar(Int32(clamping: epsilon)), zeros, swapped: true)
-      body.elementwise(.add, squares, .tensor(zeros), squares)
+      var addend = try scalar(Int32(clamping: epsilon))
+      if let p {
+        body.elementwise(.add, p, .tensor(p), zeros)
+        body.elementwise(.shr, zeros, addend, zeros, swapped: true)
+        addend = .tensor(zeros)
+      }
+      body.elementwise(.add, squares, addend, squares)
     }
     // Its inverse root: a mantissa from the table and half the exponent.
     body.elementwise(.clz, squares, nil, zeros)
     body.elementwise(.sub, zeros, try scalar(2), f, shift: 1)
     body.elementwise(.shl, squares, .tensor(f), normal)
     body.elementwise(.shl, normal, .tensor(f), normal)
-    body.table(try params.table(FixedTables.inverseRoots))
-    body.elementwise(.shr, normal, try scalar(16), root, usesTable: true)
+    body.table(try params.sharedTable())
+    body.elementwise(
+      .shr, normal, try scalar(18), root, maximum: FixedTables.largestRoot, usesTable: true)
     body.elementwise(.mul, root, .constant(1), factor)
     body.elementwise(.shl, factor, .tensor(f), factor)
     // The row times it, times gamma.

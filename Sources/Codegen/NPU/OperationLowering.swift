@@ -116,14 +116,15 @@ struct KernelSequence {
   /// One or two operands, element by element. Without a second one the operation takes one.
   mutating func elementwise(
     _ mode: ISA.ElementwiseMode, _ a: NPUTensor, _ b: NPUKernel.Second?, _ out: NPUTensor,
-    multiplier: UInt32 = 1, shift: Int = 0, minimum: Int? = nil, usesTable: Bool = false,
-    swapped: Bool = false
+    multiplier: UInt32 = 1, shift: Int = 0, minimum: Int? = nil, maximum: Int? = nil,
+    usesTable: Bool = false, swapped: Bool = false
   ) {
     commands.append(
       .kernel(
         NPUKernel(
           work: .elementwise(mode), ifm: a, second: b, ofm: out, multiplier: multiplier,
-          shift: shift, minimum: minimum, usesTable: usesTable, isSwapped: swapped)))
+          shift: shift, minimum: minimum, maximum: maximum, usesTable: usesTable,
+          isSwapped: swapped)))
   }
 
   /// A convolution over the caches' numbers, whose streams of `form` start at a byte of the state region.

@@ -14,9 +14,10 @@ extension RegisterWriter {
     try builder.setOFMScale(shift: kernel.shift, scale: Int(kernel.multiplier))
     try setKernel(width: operation.kernel.width)
     try builder.setActivation(
-      activationFunction: kernel.usesTable ? .table0 : .relu, activationClipRange: .ofmPrecision)
+      activationFunction: kernel.usesTable ? Self.table(for: kernel.ofm) : .relu,
+      activationClipRange: .ofmPrecision)
     try builder.setActivationMin((kernel.minimum ?? -32768) & 0xFFFF)
-    try builder.setActivationMax(0x7FFF)
+    try builder.setActivationMax((kernel.maximum ?? 32767) & 0xFFFF)
     try setBlock(block)
     try builder.setIFMIBEnd(layout.ifmEnd)
     try builder.setABStart(layout.accumulatorStart)
@@ -41,6 +42,12 @@ extension RegisterWriter {
     }
     try builder.setOPAScale(shift: 0, scale: 1)
     try builder.setOPBScale(1)
+  }
+
+  /// The table of a result: that of bytes is the last of eight, in words that 16-bit tables do not use
+  /// (`FixedTables.spareWords`).
+  private static func table(for map: NPUTensor) -> ISA.ActivationFunction {
+    map.element == .int8 ? .table7 : .table0
   }
 
   /// What a convolution needs after maps, streams and block.

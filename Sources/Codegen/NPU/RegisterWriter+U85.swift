@@ -35,7 +35,8 @@ extension RegisterWriter {
     try builder.setOFMScale(
       shift: kernel.shift, scale: Int(kernel.multiplier), dblRnd: 0, roundMode: .natural)
     try setKernel(width: operation.kernel.width)
-    try setActivationU85(kernel.ofm, minimum: kernel.minimum, usesTable: kernel.usesTable)
+    try setActivationU85(
+      kernel.ofm, minimum: kernel.minimum, maximum: kernel.maximum, usesTable: kernel.usesTable)
     try setBlock(block.block)
     try setAccumulatorsU85(isWide: false, block.microblock)
   }
@@ -44,7 +45,8 @@ extension RegisterWriter {
   mutating func finishU85(_ convolution: NPUConvolution, _ block: LinearBlock) throws {
     try builder.setWeightFormat(
       weightFormat: convolution.streams.isFast ? .fwd : .swd, weightSparsity: .none)
-    try setActivationU85(convolution.ofm, minimum: convolution.minimum, usesTable: false)
+    try setActivationU85(
+      convolution.ofm, minimum: convolution.minimum, maximum: nil, usesTable: false)
     // Multipliers and shifts are per channel, their rounding is not.
     try builder.setOFMScale(shift: 0, scale: 1, dblRnd: 0, roundMode: .natural)
     // 48-bit accumulators for 16-bit inputs; their scale records differ.
@@ -53,14 +55,14 @@ extension RegisterWriter {
 
   /// Limits are 16 bits wide, so results of 32 bits go without.
   private mutating func setActivationU85(
-    _ map: NPUTensor, minimum: Int?, usesTable: Bool
+    _ map: NPUTensor, minimum: Int?, maximum: Int?, usesTable: Bool
   ) throws {
     try builder.setActivation(
       activationFunction: usesTable ? .lutS16S16 : .lutNone,
       activationClipRange: map.element.byteCount > 2 ? ISA.ActivationClipRange.none : .b16,
       table: 0)
     try builder.setActivationMin((minimum ?? -32768) & 0xFFFF)
-    try builder.setActivationMax(0x7FFF)
+    try builder.setActivationMax((maximum ?? 32767) & 0xFFFF)
   }
 
   private mutating func setAccumulatorsU85(isWide: Bool, _ microblock: BlockShape) throws {
