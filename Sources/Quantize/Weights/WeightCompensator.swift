@@ -20,7 +20,8 @@ final class WeightCompensator {
     let (rows, columns): (Int, Int)
     /// The root of the mean square of the weights: steps are relative to it.
     let size: Float
-    var mean: [Float]
+    /// Nothing before the first step.
+    var mean: [Float] = []
     var rowSquares: [Float]
     var columnSquares: [Float]
     var steps = 0
@@ -30,15 +31,14 @@ final class WeightCompensator {
       (self.rows, self.columns) = (rows, columns)
       let squares = values.reduce(0.0) { $0 + Double($1) * Double($1) }
       size = Float((squares / Double(max(values.count, 1))).squareRoot())
-      mean = [Float](repeating: 0, count: values.count)
       rowSquares = [Float](repeating: 0, count: rows)
       columnSquares = [Float](repeating: 0, count: columns)
     }
   }
 
-  /// How far a step goes: relative to the size of a layer's weights, to what rounding the last layers
-  /// did to theirs, and to the inverse root of the number of inputs, since steps of all inputs' weights
-  /// add up.
+  /// The share of the divergence that a step would take away if the divergence fell as steeply all
+  /// along: how far steps go (Loizou et al., "Stochastic Polyak Step-size for SGD", 2021). Models of
+  /// any depth and width, and fine and coarse grids, ask for steps of very different lengths.
   let rate: Float
   /// The mean divergence of each step's window, before the step.
   private(set) var divergences: [Double] = []
@@ -50,11 +50,18 @@ final class WeightCompensator {
   private var weights: [ConstantID: MovingWeights] = [:]
   private var free: [ConstantID: Layer] = [:]
   private var gradient: [Float] = []
-  /// What rounding did to layers: the relative error of the last, and others before with less weight.
-  private var error: Float = 0
+  /// Means over the last steps: of the divergence, and of how much of it a step of unit length is
+  /// expected to take away.
+  private var recent: (divergence: Double, slope: Double)?
+  /// The part of ``recent`` that comes from the step at hand.
+  private var slope = 0.0
+  /// What steps of unit length are multiplied by.
+  private var length: Float = 0
   private var next = 0
 
   private static let (momentum, memory): (Float, Float) = (0.9, 0.98)
+  /// The weight of the last step in ``recent``.
+  private static let change = 0.2
 
   /// Prepares the linear layers of a float graph.
   ///
@@ -101,17 +108,10 @@ final class WeightCompensator {
   /// Puts rounded numbers in place of a layer's, for good.
   func settle(_ id: ConstantID, _ values: [Float]) {
     guard let moving = weights[id], moving.count == values.count else { return }
-    var (lost, whole) = (0.0, 0.0)
-    for (index, value) in values.enumerated() {
-      let old = moving.base[index]
-      lost += Double((value - old) * (value - old))
-      whole += Double(old * old)
-      moving.base[index] = value
+    values.withUnsafeBufferPointer {
+      if let from = $0.baseAddress { moving.base.update(from: from, count: values.count) }
     }
     free[id] = nil
-    guard whole > 0 else { return }
-    let found = Float((lost / whole).squareRoot())
-    error = error > 0 ? 0.9 * error + 0.1 * found : found
   }
 
   /// Lets free layers follow the gradient for some windows, one after the other.
@@ -132,6 +132,7 @@ final class WeightCompensator {
         seed: {
           divergence = FloatPredictions.divergenceGradient(
             &$0, truth: truth, tokens: window.count)
+          self.begin(divergence)
         },
         linear: { index, x, dy, n in
           if let id = self.operations[index], let layer = self.free[id] {
@@ -140,7 +141,24 @@ final class WeightCompensator {
         },
         downTo: first)
       divergences.append(divergence)
+      if var known = recent {
+        known.slope += (known.slope > 0 ? Self.change : 1) * (slope - known.slope)
+        recent = known
+      }
     }
+  }
+
+  /// Chooses the length of a step, now that the divergence before it is known. The first only looks.
+  private func begin(_ divergence: Double) {
+    slope = 0
+    guard var known = recent, known.slope > 0 else {
+      recent = (divergence, 0)
+      length = 0
+      return
+    }
+    known.divergence += Self.change * (divergence - known.divergence)
+    recent = known
+    length = rate * Float(known.divergence / known.slope)
   }
 
   /// One step of a layer.
@@ -149,11 +167,14 @@ final class WeightCompensator {
   ) {
     let (m, k) = (layer.rows, layer.columns)
     if gradient.count < m * k { gradient = [Float](repeating: 0, count: m * k) }
+    if layer.mean.isEmpty { layer.mean = [Float](repeating: 0, count: m * k) }
     layer.steps += 1
     let (keep, remember) = (Self.momentum, Self.memory)
     let first = 1 - powf(keep, Float(layer.steps))
     let second = 1 - powf(remember, Float(layer.steps))
-    let rate = rate * error * layer.size / (Float(k).squareRoot() * first)
+    // Steps of all inputs' weights add up.
+    let unit = layer.size / Float(k).squareRoot()
+    let length = length / first
     let grain = max(1, min(m, 65536 / max(k, 1)))
     let parts = (m + grain - 1) / grain
     var partial = [Float](repeating: 0, count: parts * k)
@@ -190,25 +211,33 @@ final class WeightCompensator {
       }
       let total = layer.rowSquares.reduce(0, +) / Float(m)
       guard total > 0, total.isFinite else { return }
-      let byRow = layer.rowSquares.map { rate / (($0 / total) + 1e-12).squareRoot() }
+      let byRow = layer.rowSquares.map { unit / (($0 / total) + 1e-12).squareRoot() }
       let byColumn = layer.columnSquares.map { 1 / (($0 / second) + 1e-30).squareRoot() }
       nonisolated(unsafe) let weights = layer.weights.base
+      var slopes = [Double](repeating: 0, count: parts)
       layer.mean.withUnsafeMutableBufferPointer { mean in
         nonisolated(unsafe) let mean = mean
-        Parallel.ranges(m, grain: grain) { rows in
-          byColumn.withUnsafeBufferPointer { byColumn in
-            for o in rows {
-              let factor = byRow[o]
-              let at = o * k
-              for c in 0..<k {
-                let average = keep * mean[at + c] + (1 - keep) * from[at + c]
-                mean[at + c] = average
-                weights[at + c] -= factor * byColumn[c] * average
+        slopes.withUnsafeMutableBufferPointer { slopes in
+          nonisolated(unsafe) let slopes = slopes
+          Parallel.ranges(m, grain: grain) { rows in
+            byColumn.withUnsafeBufferPointer { byColumn in
+              for o in rows {
+                let (factor, at) = (byRow[o], o * k)
+                var slope: Float = 0
+                for c in 0..<k {
+                  let (g, scale) = (from[at + c], factor * byColumn[c])
+                  slope += g * g * scale
+                  let average = keep * mean[at + c] + (1 - keep) * g
+                  mean[at + c] = average
+                  weights[at + c] -= length * scale * average
+                }
+                slopes[rows.lowerBound / grain] += Double(slope)
               }
             }
           }
         }
       }
+      slope += slopes.reduce(0, +)
     }
   }
 }

@@ -36,7 +36,7 @@ public struct WeightMethod: Hashable, Sendable {
   /// Steps of ``WeightCompensator`` while layers are rounded.
   public var compensationSteps = 0
   /// How far these steps go (``WeightCompensator/rate``).
-  public var compensationRate: Float = 0.05
+  public var compensationRate: Float = 0.6
   /// The most tokens run backwards to see what errors cost.
   public var curvatureTokens = 8192
 
