@@ -135,15 +135,15 @@ if [[ $parts == *" smollm "* && -f $smollm ]]; then
   heading
   wiki=$shared/data/wikitext2_valid.txt
   # Calibration text from the rest of the corpus; the start is measured.
-  tail -c +300000 "$wiki" | head -c 400000 >"$work/calibration.txt"
+  tail -c +300000 "$wiki" >"$work/calibration.txt"
   small() {
     [[ " ${ROWS:-$1} " == *" $1 "* ]] || return 0
     text SmolLM2-135M "$smollm" alif-e8-hp integer "$1" "$wiki" 2048 "$2" "$3" "$4" \
       --calibration "$work/calibration.txt"
   }
   small w8a16 - 0.3 -
-  small b4a16 4.0 5 0.06
-  small b3.2a16 3.2 15 -
+  small b4a16:tokens=16384 4.0 5 0.06
+  small b3.2a16:tokens=16384 3.2 15 -
   # llama.cpp's Q4_0 of the same float weights, computed in floating point (head kept at 8 bits).
   if [ -z "${ROWS:-}" ] &&
     "$python" "$here/../Oracles/gguf_q4_0.py" "$smollm" "$work/q4_0.gguf" >/dev/null 2>&1; then
