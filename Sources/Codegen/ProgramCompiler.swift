@@ -15,6 +15,9 @@ public struct ProgramCompiler {
     public var sliceBytes = 16 << 10
     /// How many tokens `prefill` runs at once.
     public var batch = BatchChoice.asGiven
+    /// Bytes of weights that may live in fast memory when not all have room there; nil is what is free, less
+    /// an eighth of the memory for the application.
+    public var residentBytes: Int?
     /// Tokens of a fixed beginning of all texts to reserve room for, in the weights region.
     public var prefixTokens = 0
 
@@ -110,7 +113,7 @@ public struct ProgramCompiler {
     var fetch = fetch(candidates[0], graph)
     let packer = WeightPacker(
       graph: graph, accelerator: accelerator, tiling: tiling, sliceBytes: fetch.sliceBytes,
-      staging: fetch.staging)
+      staging: fetch.staging, residentBytes: residentBytes(candidates, graph, fetch))
     let packed = try packer.pack(
       try linearKeys(candidates[0].scheduled, graph), progress: progress)
     fetch.staging?.stride = (packed.largestSlice + 15) / 16 * 16
@@ -122,7 +125,8 @@ public struct ProgramCompiler {
     return Program(
       manifest: manifest, commands: ByteSource(choice.emitted.commands),
       steps: choice.emitted.words, weights: ByteSource(packed.content + choice.tables.content()),
-      params: ByteSource(choice.params.content()), tokenizer: ByteSource(facts.tokenizer))
+      params: ByteSource(packed.resident + choice.params.content()),
+      tokenizer: ByteSource(facts.tokenizer))
   }
 
   /// Lowers the candidate to compile for. Two small ones tell what others cost, so that large ones are
@@ -223,7 +227,7 @@ public struct ProgramCompiler {
     _ candidate: Candidate, graph: Graph, packed: WeightPacker.Result, tiling: LinearTiling,
     fetch: Fetch
   ) throws(DiagnosticError) -> Lowered {
-    var params = ParamsBuilder(region: .params)
+    var params = ParamsBuilder(region: .params, start: packed.resident.count)
     var tables = ParamsBuilder(region: .weights, start: packed.content.count)
     var emitted = Emitted()
     for entry in candidate.scheduled {
@@ -240,7 +244,9 @@ public struct ProgramCompiler {
     let memory = try MemoryPlan(sizes: sizes, target: target)
     var decode = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
     decode.add(emitted.events[0])
-    decode.read(emitted.decodeBytes, isInPlace: candidate.isInPlace)
+    for (region, bytes) in emitted.decodeBytes {
+      decode.read(bytes, in: region, isInPlace: candidate.isInPlace || region == .params)
+    }
     var cost: BatchChoice.Cost?
     if candidate.scheduled.count > 1 {
       var batch = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
@@ -283,7 +289,8 @@ public struct ProgramCompiler {
     var commands: [UInt8] = []
     /// What each function's job consists of.
     var events: [[IssueEvent]] = []
-    var decodeBytes = 0
+    /// Encoded bytes that a decode step reads, by region.
+    var decodeBytes: [Region: Int] = [:]
   }
 
   /// Whether all weights have room in fast memory, where convolutions can read them without a copy. By
@@ -335,6 +342,43 @@ public struct ProgramCompiler {
       }
     }
     return Fetch(memories: system, sliceBytes: bytes, staging: staging)
+  }
+
+  /// Bytes of weights to keep in fast memory: what the params' memory has left beside everything else.
+  private func residentBytes(_ candidates: [Candidate], _ graph: Graph, _ fetch: Fetch) -> Int {
+    // A target that lists no such memory for weights wants none there.
+    guard let staging = fetch.staging, options.residentBytes != 0,
+      target.candidates(for: .weights).contains(where: \.kind.isOnChipRAM)
+    else { return 0 }
+    let linear = Set(
+      candidates[0].scheduled.flatMap { entry in
+        entry.function.operations.compactMap { operation -> ConstantID? in
+          guard operation.code == .linear || operation.code == .embedding,
+            operation.operands.count > 1, case .constant(let id) = operation.operands[1]
+          else { return nil }
+          return id
+        }
+      })
+    let constants = graph.constants.indices.reduce(0) { sum, index in
+      let id = ConstantID(index)
+      return linear.contains(id) ? sum : sum + (graph[id].type.byteCount + 15) / 16 * 16
+    }
+    var sizes: [Region: Int] = [
+      .arena: candidates.map(\.arena).max() ?? 0,
+      .state: candidates.map(\.state.bytes).max() ?? 0,
+      // Encoded slices are at most a quarter larger than raw ones, but for a row's scale records.
+      .staging: staging.buffers * (fetch.sliceBytes * 5 / 4 + 4096),
+      .params: constants + 2 * Self.usualParams,
+    ]
+    guard let plan = try? MemoryPlan(sizes: sizes, target: target),
+      let memory = plan.memories[.params], memory.kind.isOnChipRAM
+    else { return 0 }
+    let free = memory.size.count - (plan.used[memory.name] ?? 0)
+    let room = options.residentBytes.map { min($0, free) } ?? free - memory.size.count / 8
+    guard room > 0 else { return 0 }
+    sizes[.params, default: 0] += room
+    let after = try? MemoryPlan(sizes: sizes, target: target)
+    return after?.memories[.params]?.name == memory.name ? room : 0
   }
 
   /// The memories that regions of about these sizes will lie in. Where they do not fit, which the plan
@@ -413,7 +457,11 @@ public struct ProgramCompiler {
         let linear = try jobLinear(
           operation, of: entry, graph: graph, packed: packed, tiling: tiling)
         commands = [.linear(linear)]
-        if isDecode { out.decodeBytes += linear.packed.slices.reduce(0) { $0 + $1.bytes } }
+        if isDecode {
+          for slice in linear.packed.slices {
+            out.decodeBytes[slice.region, default: 0] += slice.bytes
+          }
+        }
       } else {
         commands = try lowering.commands(operation, time: time, params: &params, tables: &tables)
       }
@@ -500,11 +548,13 @@ public struct ProgramCompiler {
         sramBoundBytes: onChip.reduce(0) {
           $0 + ($1.index == Region.arena.rawValue ? lowered.candidate.arenaBound : $1.bytes)
         }, flashBytes: readOnly,
-        weightStreamBytes: packed.streamBytes, weightCount: packed.weightCount,
+        weightStreamBytes: packed.streamBytes, residentBytes: packed.resident.count,
+        weightCount: packed.weightCount,
         transposes: lowered.candidate.scheduled.reduce(0) {
           $0 + $1.function.operations.count { $0.code.isMovement }
         },
         cpuOps: steps.count { $0.kernel != .npuJob }, decodeCycles: lowered.decode.cycles,
+        decodeTraffic: lowered.decode.traffic,
         decodeCPUCycles: CPUCost.cycles(
           tokens: 1, embeddingBytes: position.embeddingRowBytes,
           rotationBytes: position.rotationRowBytes),

@@ -200,7 +200,8 @@ struct ModelPipeline {
   /// Compiles a quantised graph for a target.
   func compiled(
     _ graph: Graph, of model: ImportedModel, recipe: QuantizationRecipe, target: Target,
-    batch: BatchChoice = .fastest(promptTokens: Self.promptTokens), prefix: [Int32] = []
+    batch: BatchChoice = .fastest(promptTokens: Self.promptTokens), prefix: [Int32] = [],
+    residentBytes: Int? = nil
   ) throws(DiagnosticError) -> Program {
     let options = model.tokenizer?.options
     let facts = ProgramCompiler.ModelFacts(
@@ -212,6 +213,7 @@ struct ModelPipeline {
     var choices = ProgramCompiler.Options()
     choices.batch = batch
     choices.prefixTokens = prefix.count
+    choices.residentBytes = residentBytes
     let program = try ProgramCompiler(target: target, options: choices).compile(
       graph, facts: facts
     ) {

@@ -340,6 +340,9 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var flashBytes: Int
     /// Bytes of all weight streams, without scale records.
     public var weightStreamBytes: Int
+    /// Bytes of weights and their scale records that live among the params, in fast memory, while the others
+    /// come from a slower one; nil in packages of compilers that did not say.
+    public var residentBytes: Int?
     /// Weights in those streams.
     public var weightCount: Int
     /// Transposes left in all entry points.
@@ -348,6 +351,9 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var cpuOps: Int
     /// Estimated NPU cycles of one decode step.
     public var decodeCycles: Int
+    /// Estimated bytes that the NPU reads and writes in one decode step, by memory; nil in packages of compilers
+    /// that did not say.
+    public var decodeTraffic: [String: Int]?
     /// Estimated CPU cycles of one decode step.
     public var decodeCPUCycles: Int
     /// The bound: every encoded byte read once at its memory's bandwidth.
@@ -358,18 +364,21 @@ public struct Manifest: Codable, Sendable, Equatable {
     /// What the compiler measured.
     public init(
       sramPeakBytes: Int, sramBoundBytes: Int? = nil, flashBytes: Int, weightStreamBytes: Int,
-      weightCount: Int,
-      transposes: Int, cpuOps: Int, decodeCycles: Int, decodeCPUCycles: Int, decodeBoundCycles: Int,
+      residentBytes: Int? = nil, weightCount: Int,
+      transposes: Int, cpuOps: Int, decodeCycles: Int, decodeTraffic: [String: Int]? = nil,
+      decodeCPUCycles: Int, decodeBoundCycles: Int,
       prefillCycles: Int
     ) {
       self.sramPeakBytes = sramPeakBytes
       self.sramBoundBytes = sramBoundBytes
       self.flashBytes = flashBytes
       self.weightStreamBytes = weightStreamBytes
+      self.residentBytes = residentBytes
       self.weightCount = weightCount
       self.transposes = transposes
       self.cpuOps = cpuOps
       self.decodeCycles = decodeCycles
+      self.decodeTraffic = decodeTraffic
       self.decodeCPUCycles = decodeCPUCycles
       self.decodeBoundCycles = decodeBoundCycles
       self.prefillCycles = prefillCycles

@@ -2,7 +2,8 @@
 # Prints what one decoded token costs the NPU. usage: decode.sh SWIFTLET PYTHON [full]
 # For each model, target and context: cycles of the simulated job, the bound (each encoded byte read once, as fast
 # as its memory, the NPU's reads in flight and its decoders allow), their ratio, on-chip RAM, the same against what
-# is alive at once (values and scratch at the worst moment, staging, caches), kernels of the CPU.
+# is alive at once (values and scratch at the worst moment, staging, caches), kernels of the CPU, and how much of
+# the weights is resident in on-chip RAM, where not all is.
 # `full` adds the large models, which take minutes. Models beside the checkout (or in SWIFTLET_SHARED) are used
 # where they are; others are left out.
 set -euo pipefail
@@ -24,7 +25,7 @@ row() {
   rm -rf "$work/package"
   if ! "$swiftlet" compile "$model" --target "$target" --context "$context" --quant "$quant" "$@" \
     -o "$work/package" > "$work/log" 2>&1; then
-    echo "| $name | $quant | $context | $target | does not compile: $(grep -m1 error "$work/log") | | | | | |"
+    echo "| $name | $quant | $context | $target | does not compile: $(grep -m1 error "$work/log") | | | | | | |"
     return
   fi
   "$swiftlet" simulate "$work/package" > "$work/run" 2>&1 || true
@@ -43,12 +44,12 @@ alive = report.get("sramBoundBytes")
 peak = f"{report['sramPeakBytes'] / alive:.3f}" if alive else "-"
 ratio = f"{cycles / bound:.3f}" if cycles else "-"
 print("|", " | ".join(cells), f"| {cycles or 0:,} | {bound:,} | {ratio} | {report['sramPeakBytes'] >> 10} KiB | {peak}"
-      f" | {report['cpuOps']} | {hazards} |", flush=True)
+      f" | {report['cpuOps']} | {hazards} | {report.get('residentBytes', 0) >> 10} KiB |", flush=True)
 PYTHON
 }
 
-echo "| model | quant | context | target | cycles a token | bound | ratio | on-chip RAM | ÷ alive | CPU kernels | hazards |"
-echo "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|"
+echo "| model | quant | context | target | cycles a token | bound | ratio | on-chip RAM | ÷ alive | CPU kernels | hazards | resident |"
+echo "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|---:|"
 stories=$shared/models/stories260K
 if [ -d "$stories" ]; then
   for target in alif-e7-he alif-e7-hp alif-e8 corstone-320-dram-mid; do
@@ -69,7 +70,9 @@ done
 [ "$full" = full ] || exit 0
 "$python" "$here/generate_checkpoint.py" "$work/42m.bin" 512 8 8 1376 32000 256
 for target in alif-e7-hp alif-e8 corstone-320-dram-high; do
-  row "42M shape" w8a16 64 $target "$work/42m.bin" "${tokenizer[@]}"
-  [ -f "$smollm" ] && row SmolLM2-135M w8a16 64 $target "$smollm"
+  for context in 64 256; do
+    row "42M shape" w8a16 $context $target "$work/42m.bin" "${tokenizer[@]}"
+    if [ -f "$smollm" ]; then row SmolLM2-135M w8a16 $context $target "$smollm"; fi
+  done
 done
 exit 0

@@ -26,11 +26,14 @@ struct CompiledModel {
   ///   - graph: the float graph; the shape's own unless another is given.
   ///   - name: a target's name.
   ///   - npu: the NPU that takes the place of the target's, if any.
+  ///   - memory: one of the target's memories with another size.
+  ///   - residentBytes: how many bytes of weights may live in on-chip RAM when not all fit.
   ///   - batch: how many tokens `prefill` runs at once.
   ///   - prefix: what every conversation starts with.
   init(
     _ shape: RandomLlama, graph given: Graph? = nil, recipe: QuantizationRecipe,
-    target name: String, npu: String? = nil,
+    target name: String, npu: String? = nil, memory: (name: String, size: String)? = nil,
+    residentBytes: Int? = nil,
     batch: BatchChoice = .asGiven, prefix: [Int32] = []
   ) throws {
     context = shape.context
@@ -45,6 +48,11 @@ struct CompiledModel {
       contentsOf: SharedData.checkout.appendingPathComponent("Targets/\(name).yaml"),
       encoding: .utf8)
     if let npu { text.replace(#/variant: [a-z0-9-]+/#, with: "variant: \(npu)") }
+    if let memory, let start = text.range(of: "  \(memory.name):\n"),
+      let size = text[start.upperBound...].firstMatch(of: #/size: \{value: [^,]+/#)
+    {
+      text.replaceSubrange(size.range, with: "size: {value: \(memory.size)")
+    }
     let target = try TargetFile.load(text, file: name)
     let facts = ProgramCompiler.ModelFacts(
       name: "random", architecture: "llama", parameters: 0, quant: recipe.name, bos: nil, eos: nil,
@@ -52,6 +60,7 @@ struct CompiledModel {
     var options = ProgramCompiler.Options()
     options.batch = batch
     options.prefixTokens = prefix.count
+    options.residentBytes = residentBytes
     let compiled = try ProgramCompiler(target: target, options: options).compile(
       graph, facts: facts)
     program =
@@ -254,6 +263,32 @@ func unevenShapesAreExact(_ index: Int) throws {
   var random = SplitMix64(seed: 23)
   try model.compareDecode(
     (0..<6).map { _ in Int32(random.next() % UInt64(shape.vocabulary)) })
+}
+
+/// Weights that come from three places: on-chip RAM, staging buffers and the place they live in.
+@Test(arguments: [
+  ("alif-e7-hp", "sram1", "1KiB"), ("corstone-300-u55-32", "isram", "256KiB"),
+  ("alif-e8", "sram", "256KiB"), ("corstone-320-dram-mid", "isram", "256KiB"),
+])
+func residentWeightsAreExact(_ target: String, _ memory: String, _ size: String) throws {
+  var shape = RandomLlama()
+  shape.dim = 48
+  shape.heads = 6
+  shape.hidden = 1000
+  let model = try CompiledModel(
+    shape, recipe: .w8a16, target: target, memory: (memory, size), residentBytes: 20_000)
+  let report = model.program.manifest.report
+  let resident = report.residentBytes ?? 0
+  let mayReside = target != "corstone-300-u55-32"
+  // A target whose weights are not to live on the chip has none there.
+  #expect(mayReside ? resident > 10_000 && resident <= 20_000 : resident == 0)
+  #expect(resident < report.weightStreamBytes)
+  var random = SplitMix64(seed: 29)
+  try model.compareDecode((0..<6).map { _ in Int32(random.next() % 64) })
+  let prompt = (0..<9).map { _ in Int32(random.next() % 64) }
+  model.session.reset()
+  try model.session.prompt(prompt)
+  #expect(Array(model.session.logits) == (try model.expected(prompt).logits))
 }
 
 @Test func badCallsAreDiagnosed() throws {

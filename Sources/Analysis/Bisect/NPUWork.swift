@@ -2,6 +2,18 @@ import EthosUISA
 import ProgramFormat
 import Support
 
+/// Bytes of a program's constants: of the weights region, or of the params for what is resident.
+struct ConstantBytes {
+  let isAmongParams: Bool
+  let range: Range<Int>
+
+  /// The bytes; nil where the region has no such.
+  func content(of program: Program) -> ByteSource? {
+    (isAmongParams ? program.params : program.weights).slice(
+      at: range.lowerBound, count: range.count)
+  }
+}
+
 /// One kernel operation of an NPU job, read back from its command stream.
 struct NPUWork {
   /// The model's tensor or operation it computes, as the manifest says.
@@ -20,9 +32,9 @@ struct NPUWork {
   let table: Range<Int>?
   /// How the weights are ordered, and their streams in the weights region; nil without constant weights.
   let geometry: WeightGeometry?
-  let weightStreams: [Range<Int>]
+  let weightStreams: [ConstantBytes]
   /// The scale records' streams in the weights region.
-  let scaleStreams: [Range<Int>]
+  let scaleStreams: [ConstantBytes]
 
   /// The operations of all jobs, by job.
   ///
@@ -124,17 +136,20 @@ struct NPUWork {
     }
     geometry = Self.geometry(operation, registers, accelerator)
     /// The constant bytes behind a base and a length, through the copies that filled a buffer.
-    func range(_ base: Opcode, _ length: Opcode, _ region: Opcode) -> Range<Int>? {
+    func range(_ base: Opcode, _ length: Opcode, _ region: Opcode) -> ConstantBytes? {
       guard let region = registers.value(region, .region),
         let from = registers.value(base, .addr), let count = registers.value(length, .length),
         count > 0, from >= 0
       else { return nil }
-      if region == BasePointer.weights.rawValue { return from..<from + count }
+      if region == BasePointer.weights.rawValue || region == BasePointer.params.rawValue {
+        return ConstantBytes(
+          isAmongParams: region == BasePointer.params.rawValue, range: from..<from + count)
+      }
       guard let copy = copies.last(where: { $0.covers(region, from..<from + count) }) else {
         return nil
       }
       let start = copy.source + from - copy.destination
-      return start..<start + count
+      return ConstantBytes(isAmongParams: false, range: start..<start + count)
     }
     weightStreams = [
       (Opcode.setWeightBase, Opcode.setWeightLength), (.setWeight1Base, .setWeight1Length),

@@ -153,16 +153,14 @@ struct ProgramContents {
   }
 
   private static func identity(
-    _ streams: [[Range<Int>]], _ geometries: [WeightGeometry?], in program: Program
+    _ streams: [[ConstantBytes]], _ geometries: [WeightGeometry?], in program: Program
   ) -> UInt32? {
     var crc = CRC32()
     for (streams, geometry) in zip(streams, geometries) {
       guard let geometry else { return nil }
       crc.update("\(geometry)".utf8)
-      for range in streams {
-        guard let bytes = program.weights.slice(at: range.lowerBound, count: range.count) else {
-          return nil
-        }
+      for place in streams {
+        guard let bytes = place.content(of: program) else { return nil }
         bytes.withBytes { crc.update($0) }
       }
     }
@@ -170,11 +168,11 @@ struct ProgramContents {
   }
 
   private static func bytes(
-    _ range: Range<Int>, name: String, in program: Program
+    _ place: ConstantBytes, name: String, in program: Program
   ) throws(DiagnosticError) -> [UInt8] {
-    guard let part = program.weights.slice(at: range.lowerBound, count: range.count) else {
+    guard let part = place.content(of: program) else {
       throw DiagnosticError(
-        "bisect.weights", "its stream lies outside the weights region",
+        "bisect.weights", "its stream lies outside its region",
         at: SourceLocation(element: name))
     }
     return part.withBytes { Array($0) }

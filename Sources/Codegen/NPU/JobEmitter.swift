@@ -28,12 +28,11 @@ struct JobLinear {
 ///
 /// Linear layers are 1×1 convolutions. Where the weights live in fast memory they are read in place.
 /// Elsewhere they come in depth slices, with the next slice's weights on their way while one is
-/// computed. Per slice `i`: wait until the convolution that last read staging buffer `i mod 2` has
-/// finished (all but the newest kernel: `KERNEL_WAIT 1`), start the DMA, wait for it,
-/// issue the convolution. The wait for the DMA holds the parser, not the kernel before, so transfer and
-/// computation overlap. With more than one transfer in the queue (U85) the DMA starts as soon as a
-/// buffer is free, layers ahead if need be, and some slices may be read in place meanwhile
-/// (``WeightStaging``). How far neighbouring kernels overlap is worked out from the bytes they touch.
+/// computed: a transfer starts when the convolution that last read its staging buffer has finished (all but
+/// the newest kernel: `KERNEL_WAIT 1`), layers ahead if need be, and is waited for before its own
+/// convolution. The wait holds the parser, not the kernel before, so transfer and computation overlap.
+/// A U55's queue takes one transfer: the next starts once that is known to be through. Some slices may be
+/// read in place meanwhile (``WeightStaging``, ``SliceShares``). How far neighbouring kernels overlap is worked out from the bytes they touch.
 struct JobEmitter {
   private let accelerator: Accelerator
   /// How weights are fetched; nil when all are read in place.
@@ -51,11 +50,12 @@ struct JobEmitter {
   private var cacheWriter: Int?
   /// Transfers so far.
   private var transferCount = 0
+  /// The newest transfer of a slice, unless it is known to be through.
+  private var unfinished: Int?
   /// Where blocks are tried out; nil leaves them as large as they may be.
   private let memories: MemorySystem?
   private var writer: RegisterWriter
   private var recent: [Issued] = []
-  private var slices = 0
   /// Words that the events account for.
   private var counted = 0
   private var table: NPUTensor?
@@ -113,7 +113,7 @@ struct JobEmitter {
   /// Throws `DiagnosticError` when a value fits no register, an operation no block, or there are too
   /// many words.
   mutating func finish(for name: String) throws(DiagnosticError) -> [UInt32] {
-    if let staging, staging.looksAhead {
+    if let staging {
       plan = StagingPlan(pending.map(\.command), buffers: staging.buffers)
     }
     findTables()
@@ -145,6 +145,7 @@ struct JobEmitter {
   private mutating func dmaWait(for number: Int) throws {
     let later = min(transferCount - 1 - number, accelerator.product.outstanding.transfers - 1)
     try writer.builder.opDMAWait(later)
+    if let unfinished, unfinished <= number { self.unfinished = nil }
     note(.transferWait(later))
   }
 
@@ -224,7 +225,7 @@ struct JobEmitter {
 
   /// Starts to load a table while kernels run that use none.
   private mutating func preload(_ place: NPUTensor) throws {
-    guard table != place, loading == nil else { return }
+    guard table != place, loading == nil, canTransfer else { return }
     if let tableUser {
       // The newest kernel would have to be waited for.
       guard tableUser < newest else { return }
@@ -238,6 +239,8 @@ struct JobEmitter {
   private mutating func startLoad(_ place: NPUTensor) throws {
     let bytes = place.shape.depth * place.element.byteCount
     try writer.loadTable(place, bytes: bytes)
+    // In a queue of one it waited for what was before.
+    if staging?.queuesTransfers == false { unfinished = nil }
     note(.transfer(bytes: bytes, source: place.base.rawValue, destination: nil))
     transferCount += 1
   }
@@ -404,33 +407,28 @@ struct JobEmitter {
   /// Where a slice's streams are when its convolution starts: in place, or in a staging buffer after a
   /// transfer.
   private mutating func fetch(_ slice: PackedSlice) throws -> (region: Region, offset: Int) {
-    guard let staging else { return (.weights, slice.offset) }
-    if staging.looksAhead {
-      guard slice.isStaged else {
-        try lookAhead()
-        return (.weights, slice.offset)
-      }
-      let number = plan.used
-      if plan.started <= number {
-        // Its buffer is still read, by the newest kernel at worst.
-        if !recent.isEmpty {
-          try kernelWait(plan.readers[number % staging.buffers] == newest ? 0 : 1)
-        }
-        try startTransfer()
-      }
+    guard let staging else { return (slice.region, slice.offset) }
+    guard slice.isStaged else {
       try lookAhead()
-      try dmaWait(for: plan.transfers[number])
-      plan.readers[number % staging.buffers] = provenance.count
-      plan.used += 1
-      return (.staging, number % staging.buffers * staging.stride)
+      return (slice.region, slice.offset)
     }
-    let place = slices % 2 * staging.stride
-    slices += 1
-    if !recent.isEmpty { try kernelWait(1) }
-    try transfer(slice, to: place)
-    try dmaWait(for: transferCount - 1)
-    return (.staging, place)
+    let number = plan.used
+    if plan.started <= number {
+      // Its buffer is still read, by the newest kernel at worst.
+      if !recent.isEmpty {
+        try kernelWait(plan.readers[number % staging.buffers] == newest ? 0 : 1)
+      }
+      try startTransfer()
+    }
+    try lookAhead()
+    try dmaWait(for: plan.transfers[number])
+    plan.readers[number % staging.buffers] = provenance.count
+    plan.used += 1
+    return (.staging, number % staging.buffers * staging.stride)
   }
+
+  /// Whether a transfer can start without holding up the parser for another one.
+  private var canTransfer: Bool { staging?.queuesTransfers != false || unfinished == nil }
 
   /// The number of the kernel issued last.
   private var newest: Int { provenance.count - 1 }
@@ -443,7 +441,7 @@ struct JobEmitter {
       if table != upcomingTable, loading == nil { return }
     }
     let buffers = plan.readers.count
-    while plan.started < plan.slices.count, plan.started < plan.used + buffers {
+    while canTransfer, plan.started < plan.slices.count, plan.started < plan.used + buffers {
       if let reader = plan.readers[plan.started % buffers] {
         guard reader < newest else { return }
         try kernelWait(1)
@@ -458,6 +456,7 @@ struct JobEmitter {
     try transfer(
       plan.slices[number], to: number % plan.readers.count * (staging?.stride ?? 0))
     plan.transfers.append(transferCount - 1)
+    unfinished = transferCount - 1
     plan.started += 1
   }
 

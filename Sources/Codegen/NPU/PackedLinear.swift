@@ -1,15 +1,18 @@
 import GraphIR
+import ProgramFormat
 import Support
 import TensorCore
 
-/// One depth slice of a linear layer in the weights region: scale records, then the weight stream,
-/// fetched together by one DMA.
+/// One depth slice of a linear layer: scale records, then the weight stream, fetched together by one DMA
+/// or read in place.
 struct PackedSlice: Sendable, Equatable {
   /// The first output channel.
   let firstChannel: Int
   /// Output channels of the slice.
   let channels: Int
-  /// Byte offset in the weights region, a multiple of 16.
+  /// Where it lives: the weights region, or among the params in fast memory when it is resident there.
+  let region: Region
+  /// Byte offset in its region, a multiple of 16.
   var offset: Int
   /// Bytes of the scale records, padded to 16.
   let scaleBytes: Int

@@ -14,11 +14,15 @@ struct WeightPacker {
   let sliceBytes: Int
   /// How slices are fetched.
   let staging: WeightStaging?
+  /// Bytes of encoded slices that may live in fast memory, when the others do not.
+  var residentBytes = 0
 
-  /// The packed layers by key, and the region's content.
+  /// The packed layers by key, and the content of the weights region.
   struct Result {
     var layers: [LinearKey: PackedLinear] = [:]
     var content: [UInt8] = []
+    /// What lives in fast memory: the params region begins with it.
+    var resident: [UInt8] = []
     /// The largest slice that the DMA fetches.
     var largestSlice = 0
     /// Bytes of weight streams alone.
@@ -32,8 +36,11 @@ struct WeightPacker {
     let layer: Int
     let firstChannel: Int
     let channels: Int
-    let isStaged: Bool
-    let isFast: Bool
+    /// Raw bytes.
+    let bytes: Int
+    var isResident = false
+    var isStaged = true
+    var isFast = false
   }
 
   /// Packs the layers in the given order, slices encoded on all cores.
@@ -46,9 +53,6 @@ struct WeightPacker {
     var layers: [PackedLinear] = []
     var records: [[ScaleRecord]] = []
     var tasks: [Task] = []
-    // Raw bytes that the DMA fetches, and that it does not.
-    var (staged, inPlace) = (0, 0)
-    let share = staging?.stagedShare ?? 256
     for key in keys {
       let constant = graph[key.weight]
       guard constant.type.shape.rank == 2, let data = constant.data,
@@ -65,13 +69,9 @@ struct WeightPacker {
         unit: max(16, tiling.microblock(bits: key.inputBits).depth), targetBytes: sliceBytes)
       for first in stride(from: 0, to: outputs, by: channels) {
         let count = min(channels, outputs - first)
-        // What is behind its share gets the next.
-        let isStaged = staged * (256 - share) <= inPlace * share
-        if isStaged { staged += count * inputs } else { inPlace += count * inputs }
         tasks.append(
           Task(
-            layer: layers.count, firstChannel: first, channels: count, isStaged: isStaged,
-            isFast: isStaged && share < 256))
+            layer: layers.count, firstChannel: first, channels: count, bytes: count * inputs))
       }
       layers.append(
         PackedLinear(key: key, inputs: inputs, outputs: outputs, blockDepth: depth, slices: []))
@@ -79,25 +79,40 @@ struct WeightPacker {
     }
 
     var result = Result()
+    var shares = SliceShares(
+      raw: tasks.reduce(0) { $0 + $1.bytes }, residentBytes: residentBytes,
+      stagedShare: staging?.stagedShare ?? 256)
     let batch = 64
     for start in stride(from: 0, to: tasks.count, by: batch) {
       progress(start, tasks.count)
-      let part = Array(tasks[start..<min(start + batch, tasks.count)])
+      var part = Array(tasks[start..<min(start + batch, tasks.count)])
+      for index in part.indices {
+        let home = shares.next(bytes: part[index].bytes)
+        part[index].isResident = home == .resident
+        part[index].isStaged = home == .staged
+        part[index].isFast = home == .staged && staging?.isShared == true
+      }
       for (task, encoded) in zip(part, encode(part, layers, records)) {
         guard let encoded else {
           throw DiagnosticError(
             "codegen.weights", "cannot be encoded",
             at: SourceLocation(element: graph[layers[task.layer].key.weight].name))
         }
-        result.content.append(
-          contentsOf: repeatElement(0, count: (16 - result.content.count % 16) % 16))
+        let bytes = encoded.scales.count + encoded.streams.reduce(0) { $0 + $1.count }
+        shares.encoded(bytes, of: task.bytes)
+        let isResident = task.isResident && result.resident.count + bytes + 15 <= residentBytes
+        let path = isResident ? \Result.resident : \Result.content
+        result[keyPath: path].append(
+          contentsOf: repeatElement(0, count: (16 - result[keyPath: path].count % 16) % 16))
         let slice = PackedSlice(
-          firstChannel: task.firstChannel, channels: task.channels, offset: result.content.count,
+          firstChannel: task.firstChannel, channels: task.channels,
+          region: isResident ? .params : .weights, offset: result[keyPath: path].count,
           scaleBytes: encoded.scales.count, streamBytes: encoded.streams.map(\.count),
-          isStaged: task.isStaged, isFast: task.isFast)
+          // What turned out too large to be resident has no other format.
+          isStaged: task.isStaged || task.isResident && !isResident, isFast: task.isFast)
         layers[task.layer].slices.append(slice)
-        result.content.append(contentsOf: encoded.scales)
-        for stream in encoded.streams { result.content.append(contentsOf: stream) }
+        result[keyPath: path].append(contentsOf: encoded.scales)
+        for stream in encoded.streams { result[keyPath: path].append(contentsOf: stream) }
         if slice.isStaged { result.largestSlice = max(result.largestSlice, slice.bytes) }
         result.streamBytes += slice.weightBytes
         result.weightCount += task.channels * layers[task.layer].inputs

@@ -10,13 +10,13 @@ struct WeightStaging: Hashable {
   /// the decoder quickly then, because the weight fetch waits meanwhile: such slices have the
   /// fixed-width format.
   let stagedShare: Int
-  /// Whether transfers start as soon as a buffer is free, whatever runs until its convolution. A queue
-  /// of a single transfer would hold up the parser.
-  let looksAhead: Bool
+  /// Whether several transfers may be on their way. In a queue of one, a second holds up the parser.
+  let queuesTransfers: Bool
   /// The size of one staging buffer, in bytes.
   var stride = 0
-  /// Staging buffers: as many as there may be transfers under way beside that of a table.
-  var buffers: Int { looksAhead ? 3 : 2 }
+  /// Staging buffers: as many as there may be transfers under way beside that of a table, or one that is on
+  /// its way and one that is read.
+  var buffers: Int { queuesTransfers ? 3 : 2 }
 
   /// Whether convolutions read some slices in place.
   var isShared: Bool { stagedShare < 256 }
@@ -28,8 +28,8 @@ struct WeightStaging: Hashable {
 
   /// The staging of weights in a memory that `accelerator` reads at `rates`.
   init(rates: StreamRates?, accelerator: Accelerator) {
-    looksAhead = accelerator.product == .u85
-    guard looksAhead, let rates, rates.transfer > 0, rates.weights > 0,
+    queuesTransfers = accelerator.product.outstanding.transfers > 2
+    guard queuesTransfers, let rates, rates.transfer > 0, rates.weights > 0,
       rates.together > 1.25 * rates.transfer
     else {
       stagedShare = 256

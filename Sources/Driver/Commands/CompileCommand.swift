@@ -59,6 +59,13 @@ struct CompileCommand: ParsableCommand {
       valueName: "file"))
   var prefix: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Weights to keep in on-chip RAM when not all fit there, such as 2MB; 0 for none. The firmware's loader "
+        + "copies them at start. Default: what is left of the params' memory, less an eighth of it.",
+      valueName: "size"))
+  var resident: String?
+
   @Option(help: "A tokenizer file, when it is not inside or beside the model.")
   var tokenizer: String?
 
@@ -78,12 +85,14 @@ struct CompileCommand: ParsableCommand {
     let flashBytes: Int
     let weightStreamBytes: Int
     let bitsPerWeight: Double
+    let residentBytes: Int
     let regions: [String: Int]
     let transposes: Int
     let layout: LayoutReport.Summary
     let cpuOps: Int
     let decodeCycles: Int
     let decodeBoundCycles: Int
+    let decodeTraffic: [String: Int]
     let prefillTokens: Int
     let prefillCycles: Int
     let tokensPerSecond: Double
@@ -99,6 +108,10 @@ struct CompileCommand: ParsableCommand {
     if let context, context < 1 { throw ValidationError("--context must be at least 1") }
     guard (0...256).contains(prefill ?? 0) else {
       throw ValidationError("--prefill must be 0 to 256")
+    }
+    if let resident, Self.size(resident) == nil {
+      throw ValidationError(
+        "--resident must be a size such as 2MB or 600KiB, or 0, not '\(resident)'")
     }
   }
 
@@ -137,7 +150,7 @@ struct CompileCommand: ParsableCommand {
       return try pipeline.compiled(
         graph, of: model, recipe: recipe, target: part,
         batch: prefill == nil ? .fastest(promptTokens: ModelPipeline.promptTokens) : .asGiven,
-        prefix: beginning)
+        prefix: beginning, residentBytes: resident.flatMap(Self.size))
     }
     let program =
       goal.isSet
@@ -158,10 +171,11 @@ struct CompileCommand: ParsableCommand {
         Report(
           target: manifest.target, quant: manifest.quant, sramPeakBytes: report.sramPeakBytes,
           flashBytes: report.flashBytes, weightStreamBytes: report.weightStreamBytes,
-          bitsPerWeight: report.bitsPerWeight,
+          bitsPerWeight: report.bitsPerWeight, residentBytes: report.residentBytes ?? 0,
           regions: Dictionary(uniqueKeysWithValues: manifest.regions.map { ($0.name, $0.bytes) }),
           transposes: report.transposes, layout: layout.report.json, cpuOps: report.cpuOps,
           decodeCycles: report.decodeCycles, decodeBoundCycles: report.decodeBoundCycles,
+          decodeTraffic: report.decodeTraffic ?? [:],
           prefillTokens: batch, prefillCycles: report.prefillCycles,
           tokensPerSecond: estimate, compileSeconds: seconds))
       return
@@ -176,42 +190,71 @@ struct CompileCommand: ParsableCommand {
           )
         }))
     print("")
+    /// Where a token's weights are read from, when that is more than one memory.
+    let inRAM = report.residentBytes ?? 0
+    let tiers =
+      inRAM == 0
+      ? []
+      : [
+        (
+          "resident",
+          "\(Console.bytes(inRAM)) of them in \(Self.memory("params", manifest)), the others come from "
+            + Self.memory("weights", manifest)
+        )
+      ]
     print(
-      Console.table([
-        ("on-chip RAM", Console.bytes(report.sramPeakBytes)),
-        ("read-only", Console.bytes(report.flashBytes)),
-        (
-          "weight streams",
-          "\(Console.bytes(report.weightStreamBytes)), "
-            + String(format: "%.2f bits a weight", report.bitsPerWeight)
-        ),
-        (
-          "a token",
-          "\(manifest.jobs.count { $0.name == "decode" }) NPU job, \(report.cpuOps) CPU kernels"
-        ),
-        ("layout", layout.report.summary),
-        (
-          "a prompt",
-          batch == 0
-            ? "token by token"
-            : "\(batch) tokens an NPU job of \(Console.count(report.prefillCycles)) cycles, estimated: "
-              + String(
-                format: "%.0f %% of as many tokens one by one",
-                100 * Double(report.prefillCycles) / Double(max(batch * report.decodeCycles, 1)))
-        ),
-        (
-          "NPU cycles a token",
-          "\(Console.count(report.decodeCycles)) estimated, bound \(Console.count(report.decodeBoundCycles))"
-        ),
-        (
-          "context",
-          "\(manifest.model.context) tokens"
-            + (manifest.position.prefixTokens > 0
-              ? ", of which the prefix takes \(manifest.position.prefixTokens)" : "")
-        ),
-        ("tokens a second", String(format: "%.1f estimated, NPU and CPU", estimate)),
-        ("compiled in", String(format: "%.1f s", seconds)),
-      ]))
+      Console.table(
+        [
+          ("on-chip RAM", Console.bytes(report.sramPeakBytes)),
+          ("read-only", Console.bytes(report.flashBytes)),
+          (
+            "weight streams",
+            "\(Console.bytes(report.weightStreamBytes)), "
+              + String(format: "%.2f bits a weight", report.bitsPerWeight)
+          ),
+        ] + tiers + [
+          (
+            "a token",
+            "\(manifest.jobs.count { $0.name == "decode" }) NPU job, \(report.cpuOps) CPU kernels"
+          ),
+          ("layout", layout.report.summary),
+          (
+            "a prompt",
+            batch == 0
+              ? "token by token"
+              : "\(batch) tokens an NPU job of \(Console.count(report.prefillCycles)) cycles, estimated: "
+                + String(
+                  format: "%.0f %% of as many tokens one by one",
+                  100 * Double(report.prefillCycles) / Double(max(batch * report.decodeCycles, 1)))
+          ),
+          (
+            "NPU cycles a token",
+            "\(Console.count(report.decodeCycles)) estimated, bound \(Console.count(report.decodeBoundCycles))"
+          ),
+          (
+            "bytes a token",
+            (report.decodeTraffic ?? [:]).sorted { $0.key < $1.key }
+              .map { "\(Console.bytes($0.value)) in \($0.key)" }.joined(separator: ", ")
+          ),
+          (
+            "context",
+            "\(manifest.model.context) tokens"
+              + (manifest.position.prefixTokens > 0
+                ? ", of which the prefix takes \(manifest.position.prefixTokens)" : "")
+          ),
+          ("tokens a second", String(format: "%.1f estimated, NPU and CPU", estimate)),
+          ("compiled in", String(format: "%.1f s", seconds)),
+        ]))
+  }
+
+  /// Bytes of a size that may be none.
+  private static func size(_ text: String) -> Int? {
+    text == "0" ? 0 : WeightGoalOptions.bytes(text)
+  }
+
+  /// The memory a region lies in.
+  private static func memory(_ region: String, _ manifest: Manifest) -> String {
+    manifest.regions.first { $0.name == region }?.memory ?? ""
   }
 
   /// The ids of the text that every conversation starts with.
