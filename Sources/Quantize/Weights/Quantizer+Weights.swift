@@ -62,11 +62,15 @@ extension Quantizer {
     return (solver.restored(tuned), report)
   }
 
-  /// What lets free layers move, where the method asks for it and there is text.
+  /// What lets free layers move, where the method asks for it, there is text, and the model is small
+  /// enough: weights and momenta take eight bytes for each.
   static func compensator(
     _ graph: Graph, _ method: WeightMethod, _ text: [[Int32]]
   ) throws(DiagnosticError) -> WeightCompensator? {
-    guard method.compensationSteps > 0, !text.isEmpty else { return nil }
+    guard method.compensationSteps > 0, !text.isEmpty,
+      try LinearLayer.all(in: graph).reduce(0, { $0 + $1.rows * $1.columns })
+        <= WeightCompensator.mostWeights
+    else { return nil }
     return try WeightCompensator(
       graph, text, steps: method.compensationSteps, rate: method.compensationRate)
   }

@@ -59,6 +59,9 @@ final class WeightCompensator {
   private var length: Float = 0
   private var next = 0
 
+  /// Models of more weights are rounded without compensation, for the sake of memory.
+  static let mostWeights = 300_000_000
+
   private static let (momentum, memory): (Float, Float) = (0.9, 0.98)
   /// The weight of the last step in ``recent``.
   private static let change = 0.2
