@@ -39,6 +39,7 @@ extension LayoutReport {
     let transposes: Int
     let copies: Int
     let removed: Int
+    let norms: String?
     let survivors: [Entry]
 
     struct Entry: Encodable {
@@ -54,7 +55,7 @@ extension LayoutReport {
   /// The report for JSON.
   var json: Summary {
     Summary(
-      transposes: transposes, copies: copies, removed: removed,
+      transposes: transposes, copies: copies, removed: removed, norms: norms,
       survivors: survivors.map {
         Summary.Entry(
           function: $0.function, operation: $0.operation, site: $0.site, reason: $0.reason,

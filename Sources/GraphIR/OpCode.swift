@@ -10,7 +10,8 @@ public enum OpCode: String, Sendable, Hashable, CaseIterable {
   /// `x [n, d], gamma [d]` → `[n, d]`: `x / sqrt(mean(x²) + eps) * gamma`. Attribute `eps`;
   /// in the integer form `eps_q`, `even` (1 where rows are alike in size), `shift`.
   case rmsNorm = "rms_norm"
-  /// `x [n, d], gamma [d], beta [d]` → `[n, d]`. Attribute `eps`. Float only so far.
+  /// `x [n, d], gamma [d], beta [d]` → `[n, d]`: `(x - mean(x)) / sqrt(variance(x) + eps) * gamma + beta`.
+  /// Attribute `eps`. Float only: a pass makes `rms_norm` of it.
   case layerNorm = "layer_norm"
   /// `x [n, k], W [m, k] (, bias [m])` → `[n, m]`: `x Wᵀ + bias`.
   case linear
@@ -26,7 +27,8 @@ public enum OpCode: String, Sendable, Hashable, CaseIterable {
   case attention
   /// `x` → same shape: `x * sigmoid(x)`.
   case silu
-  /// `x` → same shape: Gaussian error linear unit, tanh form. Float only; becomes `lut`.
+  /// `x` → same shape: Gaussian error linear unit, in the tanh form or, with the attribute `exact` of 1,
+  /// by the error function. Float only; becomes `lut`.
   case gelu
   /// `x int16, table [512] uint32` → int16, same shape: interpolating look-up.
   case lut

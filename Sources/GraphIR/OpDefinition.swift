@@ -29,6 +29,8 @@ public struct OpDefinition: Sendable {
     public let reals: [String]
     /// Attributes that are lists of integers and must be there.
     public let lists: [String]
+    /// Attributes of 0 or 1 that may be there; 0 is meant where they are not.
+    public let flags: [String]
   }
 
   /// The operand whose element type tells the form.
@@ -79,7 +81,8 @@ extension OpCode {
           integers: [
             "heads", "kv_heads", "head_dim", "score_shift", "multiplier", "shift",
           ]))
-    case .silu, .gelu: define(float: signature("x"), integer: nil)
+    case .silu: define(float: signature("x"), integer: nil)
+    case .gelu: define(float: signature("x", flags: ["exact"]), integer: nil)
     case .lut: define(float: nil, integer: signature("x", "@table"))
     case .mul:
       define(
@@ -110,7 +113,7 @@ extension OpCode {
   /// A signature of operands written as in the textual form: `@` a constant, `$` a state.
   private func signature(
     _ operands: String..., optional: [String] = [], integers: [String] = [], reals: [String] = [],
-    lists: [String] = []
+    lists: [String] = [], flags: [String] = []
   ) -> OpDefinition.Signature {
     func parameter(_ text: String) -> OpDefinition.Parameter {
       switch text.first {
@@ -121,6 +124,6 @@ extension OpCode {
     }
     return OpDefinition.Signature(
       operands: operands.map(parameter), optional: optional.map(parameter), integers: integers,
-      reals: reals, lists: lists)
+      reals: reals, lists: lists, flags: flags)
   }
 }

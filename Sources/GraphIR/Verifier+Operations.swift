@@ -90,9 +90,15 @@ extension Verifier {
     for name in signature.lists where op.operation.ints(name) == nil {
       report(.attributes, "needs the attribute \(name), a list of integers", in: op)
     }
+    for name in signature.flags where attributes[name] != nil {
+      if !(op.operation.int(name).map { (0...1).contains($0) } ?? false) {
+        report(.attributes, "attribute \(name) must be 0 or 1", in: op)
+      }
+    }
     // The integer form of attention keeps the real scale its constants were made from.
     let allowed =
-      signature.integers + signature.lists + (op.operation.code.definition.float?.reals ?? [])
+      signature.integers + signature.lists + signature.flags
+      + (op.operation.code.definition.float?.reals ?? [])
     for name in attributes.keys.sorted() where !allowed.contains(name) {
       report(.attributes, "has an unknown attribute \(name)", in: op)
     }

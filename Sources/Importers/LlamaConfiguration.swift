@@ -28,12 +28,35 @@ public struct LlamaConfiguration: Sendable, Hashable {
   public var normEps: Double
   /// Whether the head's weights are the embedding table.
   public var tied: Bool
+  /// What the norms compute.
+  public var norm: Norm
+  /// The activation of the feed-forward part.
+  public var activation: Activation
+
+  /// A kind of norm.
+  public enum Norm: String, Sendable, Hashable {
+    /// Divides by the root of the mean square.
+    case rms
+    /// Takes the mean away first, and adds a shift in the end.
+    case layer
+  }
+
+  /// An activation.
+  public enum Activation: String, Sendable, Hashable {
+    /// `x · sigmoid(x)`.
+    case silu
+    /// The Gaussian error linear unit in its tanh form.
+    case tanhGelu
+    /// The Gaussian error linear unit by the error function.
+    case gelu
+  }
 
   /// A configuration; `context` starts out as the model's.
   public init(
     dim: Int, layers: Int, heads: Int, kvHeads: Int, headDim: Int, hidden: Int, vocabulary: Int,
     modelContext: Int, ropeBase: Double = 10000, ropeScaling: RopeScaling = .none,
-    ropeDim: Int? = nil, normEps: Double = 1e-5, tied: Bool
+    ropeDim: Int? = nil, normEps: Double = 1e-5, tied: Bool, norm: Norm = .rms,
+    activation: Activation = .silu
   ) {
     self.dim = dim
     self.layers = layers
@@ -49,5 +72,7 @@ public struct LlamaConfiguration: Sendable, Hashable {
     self.ropeDim = ropeDim ?? headDim
     self.normEps = normEps
     self.tied = tied
+    self.norm = norm
+    self.activation = activation
   }
 }

@@ -43,8 +43,18 @@ public struct Rewrite: Sendable {
   public var certificates: [Certificate] = []
   /// Where new constants come from.
   public var constants: [ConstantCertificate] = []
+  /// What the manager has to check.
+  public var proof = Proof.movement
   /// What was counted, in the order to print it.
   public var counters: [Counter] = []
+
+  /// Why a new graph means what the old one meant, and who looks.
+  public enum Proof: Hashable, Sendable {
+    /// Only places of numbers changed, and each change has a certificate: `CertificateChecker`.
+    case movement
+    /// Only constants and norms of a residual stream changed: `CentringChecker`.
+    case centring
+  }
 
   /// Something counted.
   public struct Counter: Hashable, Sendable {

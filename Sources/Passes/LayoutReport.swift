@@ -57,10 +57,18 @@ public struct LayoutReport: Sendable {
     }
   }
 
-  /// One line: what is left and what was removed.
+  /// One line about what became of layer norms; nil when there were none.
+  public var norms: String? {
+    guard let stage = stages.first(where: { $0.info == CentreResidual.info }) else { return nil }
+    let counted = stage.counters.filter { $0.count > 0 }.map { "\($0.count) \($0.name)" }
+    return counted.isEmpty ? nil : counted.joined(separator: ", ")
+  }
+
+  /// One line: what is left and what was removed, and what became of layer norms.
   public var summary: String {
     "\(transposes) transposes, \(copies) copies left (\(removed) removed"
       + (removed > 0 ? ", each with a certificate that holds)" : ")")
+      + (norms.map { "; \($0)" } ?? "")
   }
 
   /// Throws `layout.survivor` for each movement operation that is left: `--strict-layout`.

@@ -18,8 +18,11 @@ public struct PassManager: Sendable {
     FuseAttention(),
     // What tensors with an axis for batches leave around sums and activations.
     SinkMovement(),
-    // Last: what the others left around their results, up to nothing.
+    // What the others left around their results, up to nothing.
     FoldMovement(),
+    // Behind all that moves data: sums and norms have to meet.
+    CentreResidual(),
+    // Last: the constants that the others replaced.
     DropConstants(),
   ])
 
@@ -67,7 +70,10 @@ public struct PassManager: Sendable {
     let rewrite = try pass.run(graph)
     do {
       try Verifier.verify(rewrite.graph)
-      try CertificateChecker.check(before: graph, rewrite: rewrite)
+      switch rewrite.proof {
+      case .movement: try CertificateChecker.check(before: graph, rewrite: rewrite)
+      case .centring: try CentringChecker.check(before: graph, after: rewrite.graph)
+      }
     } catch {
       throw DiagnosticError(
         error.diagnostics.map {

@@ -156,25 +156,22 @@ struct IntegerGraphBuilder {
       ]
     case .linear:
       let constant = try constantID(before, 1)
-      let w = try weight(before, constant)
-      operation.operands = [before.operands[0], .constant(w.id)]
       let x = try scale(0)
-      if before.operands.count > 2 {
+      let biases = try biases(before, constant)
+      // A bias far above what its row's weights make still has to fit.
+      let w = try weight(
+        before, constant, leastScales: biases?.map { Float(abs($0) / (x * Self.biasLimit)) })
+      operation.operands = [before.operands[0], .constant(w.id)]
+      if var biases {
         let bias = try constantID(before, 2)
-        let factors = migration.rowFactors[constant]
-        let limit = 0x1p30
-        var reals = try floats(before, bias)
-        for (pair, turn) in (migration.rotations[constant] ?? []).enumerated() {
-          let (a, b) = (reals[2 * pair], reals[2 * pair + 1])
-          reals[2 * pair] = a * turn.x - b * turn.y
-          reals[2 * pair + 1] = a * turn.y + b * turn.x
+        if let headDim = turned[constant] { biases = halved(biases, headDim: headDim) }
+        let steps = biases.enumerated().map { index, real in
+          (real / (x * Double(w.scales[index]))).rounded(.toNearestOrAwayFromZero)
         }
-        var scaled = reals.enumerated().map { Double($1) * Double(factors?[$0] ?? 1) }
-        if let headDim = turned[constant] { scaled = halved(scaled, headDim: headDim) }
-        let values = scaled.enumerated().map { index, real in
-          let q = real / (x * Double(w.scales[index]))
-          return Int32(min(max(q.rounded(.toNearestOrAwayFromZero), -limit), limit))
+        guard steps.allSatisfy({ abs($0) <= Self.biasLimit }) else {
+          throw failure(before, "has a bias beyond 2^30 steps")
         }
+        let values = steps.map { Int32($0) }
         let quant = QuantParams(scales: w.scales.map { Float(Double($0) * x) }, axis: 0)
         let id = add(source[bias].name, .int32, [values.count], quant: quant) {
           ConstantData(int32: values)
@@ -253,7 +250,8 @@ struct IntegerGraphBuilder {
       operation.attributes["shift"] = .int(Int(fixed.shift))
     case .silu, .gelu:
       let (x, out) = (Float(try scale(0)), Float(try resultScale()))
-      let function = before.code == .silu ? LookupTable.silu : LookupTable.gelu
+      let gelu = before.int("exact") == 1 ? LookupTable.exactGelu : LookupTable.gelu
+      let function = before.code == .silu ? LookupTable.silu : gelu
       let entries = LookupTable.entries(inputScale: x, outputScale: out, function)
       let id = add("\(site).table", .uint32, [512]) {
         ConstantData(
@@ -295,8 +293,27 @@ struct IntegerGraphBuilder {
     return id
   }
 
+  /// The largest magnitude of an integer bias (`Docs/Numerics.md`, linear).
+  private static let biasLimit = 0x1p30
+
+  /// The bias of a linear layer as its weights are turned and scaled, in the order of their rows; nil when
+  /// it has none.
+  private func biases(
+    _ operation: GraphIR.Operation, _ weights: ConstantID
+  ) throws(DiagnosticError) -> [Double]? {
+    guard operation.operands.count > 2 else { return nil }
+    var reals = try floats(operation, try constantID(operation, 2))
+    for (pair, turn) in (migration.rotations[weights] ?? []).enumerated() {
+      let (a, b) = (reals[2 * pair], reals[2 * pair + 1])
+      reals[2 * pair] = a * turn.x - b * turn.y
+      reals[2 * pair + 1] = a * turn.y + b * turn.x
+    }
+    let factors = migration.rowFactors[weights]
+    return reals.enumerated().map { Double($1) * Double(factors?[$0] ?? 1) }
+  }
+
   private mutating func weight(
-    _ operation: GraphIR.Operation, _ id: ConstantID
+    _ operation: GraphIR.Operation, _ id: ConstantID, leastScales: [Float]? = nil
   ) throws(DiagnosticError) -> (id: ConstantID, scales: [Float]) {
     let isTable = operation.code == .embedding
     // One constant serves both unless the layer's columns were changed for its own sake.
@@ -317,9 +334,10 @@ struct IntegerGraphBuilder {
     } else {
       quantised = nil
     }
-    guard let quantised else {
+    guard var quantised else {
       throw failure(operation, "'\(constant.name)' is not a matrix of finite numbers")
     }
+    if let leastScales { quantised.raise(to: leastScales, columns: constant.type.shape[1]) }
     var (scales, bytes) = (quantised.scales, quantised.bytes)
     if let headDim = turned[id] {
       scales = halved(scales, headDim: headDim)

@@ -26,4 +26,9 @@ public enum LookupTable {
   public static func gelu(_ x: Double) -> Double {
     0.5 * x * (1 + tanh(0.797_884_560_802_865_4 * (x + 0.044_715 * x * x * x)))
   }
+
+  /// The Gaussian error linear unit itself, by the error function.
+  public static func exactGelu(_ x: Double) -> Double {
+    0.5 * x * (1 + erf(x * 0.5.squareRoot()))
+  }
 }

@@ -9,6 +9,24 @@ enum WeightQuantizer {
   struct Result {
     var bytes: ByteSource
     var scales: [Float]
+
+    /// Rounds rows whose scale is below the given one to that.
+    mutating func raise(to least: [Float], columns: Int) {
+      // A step more, so that what was to fit does so after rounding.
+      let wanted = least.map { $0 * (1 + 0x1p-20) }
+      let rows = scales.indices.filter { $0 < wanted.count && scales[$0] < wanted[$0] }
+      guard !rows.isEmpty else { return }
+      var raised = bytes.withBytes { [UInt8]($0) }
+      for row in rows {
+        let factor = scales[row] / wanted[row]
+        for index in row * columns..<(row + 1) * columns {
+          let step = (Float(Int8(bitPattern: raised[index])) * factor).rounded()
+          raised[index] = UInt8(bitPattern: Int8(step))
+        }
+        scales[row] = wanted[row]
+      }
+      bytes = ByteSource(raised)
+    }
   }
 
   /// Quantises `[rows, columns]` numbers.

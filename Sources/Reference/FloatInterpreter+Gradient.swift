@@ -158,8 +158,10 @@ extension FloatInterpreter {
       (caches[k.index], caches[v.index]) = (dk, dv)
     case .silu(let x, _):
       add(x, dy.count) { FloatKernels.siluGradient(values[x], dy, count: dy.count, into: $0) }
-    case .gelu(let x, _):
+    case .gelu(let x, isExact: false, _):
       add(x, dy.count) { FloatKernels.geluGradient(values[x], dy, count: dy.count, into: $0) }
+    case .gelu(let x, isExact: true, _):
+      add(x, dy.count) { FloatKernels.exactGeluGradient(values[x], dy, count: dy.count, into: $0) }
     case .mul(let a, let b, _):
       let (left, right) = (values[a], values[b])
       add(a, dy.count) { for i in dy.indices { $0[i] += dy[i] * right[i] } }

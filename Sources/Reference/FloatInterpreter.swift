@@ -47,7 +47,7 @@ public struct FloatInterpreter: Sendable {
     case attention(
       Int, k: StateID, v: StateID, heads: Int, kvHeads: Int, headDim: Int, scale: Float, out: Int)
     case silu(Int, out: Int)
-    case gelu(Int, out: Int)
+    case gelu(Int, isExact: Bool, out: Int)
     case mul(Int, Int, out: Int)
     case add(Int, Int, out: Int)
     case naive(NaiveStep, out: Int)
@@ -168,7 +168,9 @@ public struct FloatInterpreter: Sendable {
     case .silu:
       return .silu(try reading.value(operation, 0), out: try reading.result(operation))
     case .gelu:
-      return .gelu(try reading.value(operation, 0), out: try reading.result(operation))
+      return .gelu(
+        try reading.value(operation, 0), isExact: operation.int("exact") == 1,
+        out: try reading.result(operation))
     case .mul, .add:
       let (a, b) = (try reading.value(operation, 0), try reading.value(operation, 1))
       let out = try reading.result(operation)
@@ -338,17 +340,15 @@ public struct FloatInterpreter: Sendable {
       let result = try step.run(values, position: position, rows: n, state: &state)
       if out >= 0 { values[out] = result }
       return out
-    case .silu(let x, let out), .gelu(let x, let out):
-      var isSilu = false
-      if case .silu = step { isSilu = true }
+    case .silu(let x, let out), .gelu(let x, _, let out):
       let count = values[x].count
       values[out] = values[x].withUnsafeBufferPointer { from in
         make(out, count) { to in
           guard let from = from.baseAddress else { return }
-          if isSilu {
-            FloatKernels.silu(from, count: count, out: to)
-          } else {
-            FloatKernels.gelu(from, count: count, out: to)
+          switch step {
+          case .gelu(_, isExact: true, _): FloatKernels.exactGelu(from, count: count, out: to)
+          case .gelu: FloatKernels.gelu(from, count: count, out: to)
+          default: FloatKernels.silu(from, count: count, out: to)
           }
         }
       }

@@ -199,4 +199,12 @@ extension FloatKernels {
       into[i] += dy[i] * (0.5 * (1 + t) + 0.5 * v * (1 - t * t) * slope)
     }
   }
+  /// The gradient of ``exactGelu(_:count:out:)``: `Φ(x) + x φ(x)`.
+  static func exactGeluGradient(_ x: Pointer, _ dy: Pointer, count: Int, into: Out) {
+    for i in 0..<count {
+      let v = x[i]
+      let density = 0.398_942_28 * expf(-0.5 * v * v)
+      into[i] += dy[i] * (0.5 * (1 + erff(v * 0.707_106_77)) + v * density)
+    }
+  }
 }

@@ -21,7 +21,7 @@ public enum PreTokenizer: UInt8, Sendable, CaseIterable {
   /// The pre-tokeniser that GGUF calls `name`, or nil when it is not one of ours.
   public init?(ggufName name: String) {
     switch name {
-    case "default", "gpt-2", "gpt2": self = .gpt2
+    case "default", "gpt-2", "gpt2", "olmo": self = .gpt2
     case "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone": self = .smollm
     case "llama3", "llama-v3", "llama-bpe", "falcon3", "smaug-bpe": self = .llama3
     case "qwen2", "deepseek-r1-qwen", "stablelm2": self = .qwen2

@@ -28,7 +28,7 @@ DIVISION_KERNELS = 2
 
 def softmax_kernels(length):
     """Kernels of our softmax, from the largest score, which long rows find in two steps, to the reciprocal."""
-    return 8 if length >= 128 and length % 16 == 0 else 7
+    return 7 if length >= 128 and length % 16 == 0 else 6
 
 
 

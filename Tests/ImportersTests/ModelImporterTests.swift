@@ -70,9 +70,9 @@ import Testing
     #expect(try code { $0["num_hidden_layers"] = 3 } == "import.missing-tensor")
     #expect(try code { $0["num_hidden_layers"] = 1 << 40 } == "import.configuration")
     #expect(try code { $0["num_attention_heads"] = 0 } == "import.configuration")
-    #expect(try code { $0["hidden_act"] = "gelu" } == "import.configuration")
-    #expect(try code { $0["mlp_bias"] = true } == "import.configuration")
-    #expect(try code { $0["sliding_window"] = 2 } == "import.configuration")
+    #expect(try code { $0["hidden_act"] = "relu" } == "import.configuration")
+    #expect(try code { $0["mlp_bias"] = true } == "import.missing-tensor")
+    #expect(try code { $0["sliding_window"] = 0 } == "import.configuration")
     #expect(try code { $0["rope_scaling"] = ["rope_type": "yarn"] } == "import.rope")
     #expect(
       try code { $0["rope_scaling"] = ["rope_type": "linear", "factor": 2.0] } == nil)

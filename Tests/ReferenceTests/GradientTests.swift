@@ -12,7 +12,28 @@ import Testing
     var model = RandomLlama()
     model.biased = true
     model.seed = seed
-    let graph = model.graph()
+    try expectDifferences(model.graph(), model)
+  }
+
+  /// The same through layer norms and GELU in both forms.
+  @Test(arguments: [0, 1])
+  func layerNormsAndGELUHaveTheirGradients(_ exact: Int) throws {
+    var model = RandomLlama()
+    model.biasedThroughout = true
+    model.layerNorm = .full
+    model.gated = false
+    var graph = model.graph()
+    for index in graph.functions.indices {
+      for place in graph.functions[index].operations.indices
+      where graph.functions[index].operations[place].code == .gelu {
+        graph.functions[index].operations[place].attributes["exact"] = .int(exact)
+      }
+    }
+    try Verifier.verify(graph)
+    try expectDifferences(graph, model)
+  }
+
+  func expectDifferences(_ graph: Graph, _ model: RandomLlama) throws {
     let ids = (0..<8).map { Int32($0 * 13 % 64) }
     let function = try #require(graph.function("score"))
     // The loss is an inner product with fixed numbers.

@@ -13,7 +13,7 @@ struct AttentionScratch {
   let batch: Int
 
   /// Scores of the rows that are worked on together, at most, unless one row has more.
-  private static let scoreBytes = 64 << 10
+  private static let scoreBytes = 96 << 10
 
   /// How many rows are worked on together: parts of the batch as equal as can be.
   var rows: Int {

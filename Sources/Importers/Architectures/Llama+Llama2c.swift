@@ -20,23 +20,29 @@ struct LlamaFromLlama2c {
     try c.requirePlausible(file: file)
     var lookup = TensorLookup(file: file) { checkpoint.tensors[$0] }
     let kv = h.kvDim
+    func norm(_ name: String) -> LlamaWeights.Norm {
+      LlamaWeights.Norm(scale: lookup.take(name, [c.dim]))
+    }
+    func linear(_ name: String, _ shape: Shape) -> LlamaWeights.Linear {
+      LlamaWeights.Linear(weights: lookup.take(name, shape))
+    }
     let layers = (0..<c.layers).map { index in
       let block = "layers.\(index)"
       return LlamaWeights.Layer(
         name: block,
-        attentionNorm: lookup.take("\(block).attention_norm", [c.dim]),
-        query: lookup.take("\(block).attention.wq", [c.dim, c.dim]),
-        key: lookup.take("\(block).attention.wk", [kv, c.dim]),
-        value: lookup.take("\(block).attention.wv", [kv, c.dim]),
-        output: lookup.take("\(block).attention.wo", [c.dim, c.dim]),
-        feedForwardNorm: lookup.take("\(block).ffn_norm", [c.dim]),
-        gate: lookup.take("\(block).feed_forward.w1", [c.hidden, c.dim]),
-        up: lookup.take("\(block).feed_forward.w3", [c.hidden, c.dim]),
-        down: lookup.take("\(block).feed_forward.w2", [c.dim, c.hidden]))
+        attentionNorm: norm("\(block).attention_norm"),
+        query: linear("\(block).attention.wq", [c.dim, c.dim]),
+        key: linear("\(block).attention.wk", [kv, c.dim]),
+        value: linear("\(block).attention.wv", [kv, c.dim]),
+        output: linear("\(block).attention.wo", [c.dim, c.dim]),
+        feedForwardNorm: norm("\(block).ffn_norm"),
+        gate: linear("\(block).feed_forward.w1", [c.hidden, c.dim]),
+        up: linear("\(block).feed_forward.w3", [c.hidden, c.dim]),
+        down: linear("\(block).feed_forward.w2", [c.dim, c.hidden]))
     }
     let weights = LlamaWeights(
       embedding: lookup.take("tok_embeddings", [c.vocabulary, c.dim]), layers: layers,
-      finalNorm: lookup.take("norm", [c.dim]),
+      finalNorm: norm("norm"),
       head: h.sharedClassifier ? nil : lookup.take("output", [c.vocabulary, c.dim]))
     try lookup.finish()
     return LlamaParts(architecture: "llama", name: nil, configuration: c, weights: weights)

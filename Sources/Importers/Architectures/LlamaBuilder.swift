@@ -18,8 +18,8 @@ public struct LlamaBuilder {
   private var graph: Graph
   private var ids = LayerConstants()
   private var embedding = ConstantID(0)
-  private var finalNorm = ConstantID(0)
-  private var head = ConstantID(0)
+  private var finalNorm = NormConstants(scale: ConstantID(0))
+  private var head = LinearConstants(weights: ConstantID(0))
   private var ropeTable = ConstantID(0)
   /// The blocks' names in the user's file, for provenance.
   private let names: [String]
@@ -28,8 +28,11 @@ public struct LlamaBuilder {
     var layers: [Layer] = []
 
     struct Layer {
-      var attentionNorm, query, key, value, output, feedForwardNorm, gate, up, down: ConstantID
-      var queryBias, keyBias, valueBias, outputBias: ConstantID?
+      var attentionNorm: NormConstants
+      var query, key, value, output: LinearConstants
+      var feedForwardNorm: NormConstants
+      var gate: LinearConstants?
+      var up, down: LinearConstants
       var keyCache, valueCache: StateID
     }
   }
@@ -70,25 +73,37 @@ public struct LlamaBuilder {
     let cache = TensorType(
       [configuration.kvHeads, configuration.context, configuration.headDim], .float32)
     for (index, layer) in weights.layers.enumerated() {
-      func optional(_ constant: Constant?, _ graph: inout Graph) -> ConstantID? {
-        constant.map { graph.addConstant($0) }
-      }
       ids.layers.append(
         LayerConstants.Layer(
-          attentionNorm: graph.addConstant(layer.attentionNorm),
-          query: graph.addConstant(layer.query), key: graph.addConstant(layer.key),
-          value: graph.addConstant(layer.value), output: graph.addConstant(layer.output),
-          feedForwardNorm: graph.addConstant(layer.feedForwardNorm),
-          gate: graph.addConstant(layer.gate), up: graph.addConstant(layer.up),
-          down: graph.addConstant(layer.down), queryBias: optional(layer.queryBias, &graph),
-          keyBias: optional(layer.keyBias, &graph),
-          valueBias: optional(layer.valueBias, &graph),
-          outputBias: optional(layer.outputBias, &graph),
+          attentionNorm: add(layer.attentionNorm, "\(layer.name).attention_norm"),
+          query: add(layer.query), key: add(layer.key), value: add(layer.value),
+          output: add(layer.output),
+          feedForwardNorm: add(layer.feedForwardNorm, "\(layer.name).feed_forward_norm"),
+          gate: layer.gate.map { add($0) }, up: add(layer.up), down: add(layer.down),
           keyCache: graph.addState(State(name: "blk.\(index).k", type: cache)),
           valueCache: graph.addState(State(name: "blk.\(index).v", type: cache))))
     }
-    finalNorm = graph.addConstant(weights.finalNorm)
-    head = weights.head.map { graph.addConstant($0) } ?? embedding
+    finalNorm = add(weights.finalNorm, "final_norm")
+    head = LinearConstants(weights: weights.head.map { graph.addConstant($0) } ?? embedding)
+  }
+
+  private mutating func add(_ linear: LlamaWeights.Linear) -> LinearConstants {
+    LinearConstants(
+      weights: graph.addConstant(linear.weights), bias: linear.bias.map { graph.addConstant($0) })
+  }
+
+  /// Adds a norm's constants; `name` is for those that the file does not have, because they are all ones
+  /// or all zeros.
+  private mutating func add(_ norm: LlamaWeights.Norm, _ name: String) -> NormConstants {
+    func filled(_ value: Float, _ part: String) -> Constant {
+      Constant(
+        name: "\(name).\(part)", type: TensorType([configuration.dim], .float32),
+        data: ConstantData(floats: [Float](repeating: value, count: configuration.dim)))
+    }
+    let scale = graph.addConstant(norm.scale ?? filled(1, "scale"))
+    guard configuration.norm == .layer else { return NormConstants(scale: scale) }
+    return NormConstants(
+      scale: scale, shift: graph.addConstant(norm.shift ?? filled(0, "shift")))
   }
 
   private mutating func addFunction(_ name: String, tokens: Int, logits: Bool) {
@@ -103,41 +118,53 @@ public struct LlamaBuilder {
       let source = names[index]
       let norm = body.norm(residual, layer.attentionNorm, graph)
       let key = body.rope(
-        body.linear(norm, layer.key, layer.keyBias, graph), position,
-        ropeTable, from: "\(source).key")
-      let value = body.linear(norm, layer.value, layer.valueBias, graph)
+        body.linear(norm, layer.key, graph), position, ropeTable, from: "\(source).key")
+      let value = body.linear(norm, layer.value, graph)
       body.write(key, position, layer.keyCache, from: "\(source).key")
       body.write(value, position, layer.valueCache, from: "\(source).value")
       if !logits, index == self.ids.layers.count - 1 { break }
       let query = body.rope(
-        body.linear(norm, layer.query, layer.queryBias, graph), position,
-        ropeTable, from: "\(source).query")
+        body.linear(norm, layer.query, graph), position, ropeTable, from: "\(source).query")
       let context = body.attention(
         query, position, layer.keyCache, layer.valueCache, from: "\(source).attention")
-      let attended = body.linear(
-        context, layer.output, layer.outputBias, graph)
+      let attended = body.linear(context, layer.output, graph)
       residual = body.append(
         .add, [.value(residual), .value(attended)], width: configuration.dim,
         from: "\(source).attention")
       let norm2 = body.norm(residual, layer.feedForwardNorm, graph)
-      let gate = body.append(
-        .silu, [.value(body.linear(norm2, layer.gate, nil, graph))],
-        width: configuration.hidden, from: "\(source).gate")
-      let up = body.linear(norm2, layer.up, nil, graph)
-      let product = body.append(
-        .mul, [.value(gate), .value(up)], width: configuration.hidden,
-        from: "\(source).feed_forward")
-      let down = body.linear(product, layer.down, nil, graph)
+      let up = body.linear(norm2, layer.up, graph)
+      let inner: ValueID
+      if let gate = layer.gate {
+        let open = body.activation(body.linear(norm2, gate, graph), from: "\(source).gate")
+        inner = body.append(
+          .mul, [.value(open), .value(up)], width: configuration.hidden,
+          from: "\(source).feed_forward")
+      } else {
+        inner = body.activation(up, from: "\(source).feed_forward")
+      }
+      let down = body.linear(inner, layer.down, graph)
       residual = body.append(
         .add, [.value(residual), .value(down)], width: configuration.dim,
         from: "\(source).feed_forward")
     }
     if logits {
       let norm = body.norm(residual, finalNorm, graph)
-      body.function.results = [body.linear(norm, head, nil, graph)]
+      body.function.results = [body.linear(norm, head, graph)]
     }
     graph.functions.append(body.function)
   }
+}
+
+/// A norm's constants in the graph; a layer norm has a shift.
+private struct NormConstants {
+  var scale: ConstantID
+  var shift: ConstantID?
+}
+
+/// A linear layer's constants in the graph.
+private struct LinearConstants {
+  var weights: ConstantID
+  var bias: ConstantID?
 }
 
 /// The operations of one function under construction.
@@ -155,20 +182,25 @@ private struct FunctionBuilder {
       provenance: Provenance(source))
   }
 
-  mutating func norm(_ x: ValueID, _ gamma: ConstantID, _ graph: Graph) -> ValueID {
+  mutating func norm(_ x: ValueID, _ norm: NormConstants, _ graph: Graph) -> ValueID {
     append(
-      .rmsNorm, [.value(x), .constant(gamma)], width: configuration.dim,
-      attributes: ["eps": .float(configuration.normEps)], from: graph[gamma].name)
+      norm.shift == nil ? .rmsNorm : .layerNorm,
+      [.value(x), .constant(norm.scale)] + (norm.shift.map { [.constant($0)] } ?? []),
+      width: configuration.dim, attributes: ["eps": .float(configuration.normEps)],
+      from: graph[norm.scale].name)
   }
 
-  mutating func linear(
-    _ x: ValueID, _ weights: ConstantID, _ bias: ConstantID?, _ graph: Graph
-  ) -> ValueID {
-    let operands: [Operand] =
-      [.value(x), .constant(weights)] + (bias.map { [.constant($0)] } ?? [])
-    return append(
-      .linear, operands, width: graph[weights].type.shape[0],
-      from: graph[weights].name)
+  mutating func linear(_ x: ValueID, _ layer: LinearConstants, _ graph: Graph) -> ValueID {
+    append(
+      .linear,
+      [.value(x), .constant(layer.weights)] + (layer.bias.map { [.constant($0)] } ?? []),
+      width: graph[layer.weights].type.shape[0], from: graph[layer.weights].name)
+  }
+
+  mutating func activation(_ x: ValueID, from source: String) -> ValueID {
+    append(
+      configuration.activation == .silu ? .silu : .gelu, [.value(x)], width: configuration.hidden,
+      attributes: configuration.activation == .gelu ? ["exact": .int(1)] : [:], from: source)
   }
 
   mutating func rope(
