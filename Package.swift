@@ -36,7 +36,9 @@ let package = Package(
     module("Tokenizers", ["Support"]),
     module("Importers", ["Containers", "GraphIR", "Tokenizers"]),
     module("Passes", ["GraphIR", "TensorCore", "Support"]),
-    module("Reference", ["GraphIR", "TensorCore", "Support"]),
+    // Products of the float interpreter for wider registers than the package is compiled for.
+    .target(name: "CFloatKernels"),
+    module("Reference", ["GraphIR", "TensorCore", "Support", "CFloatKernels"]),
     module("Quantize", ["GraphIR", "Reference", "EthosUISA", "TensorCore", "Support"]),
     module("TargetModel", ["TensorCore", "Support", .product(name: "Yams", package: "Yams")]),
     module("EthosUISA", ["TensorCore", "Support"]),

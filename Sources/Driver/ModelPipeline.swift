@@ -90,6 +90,15 @@ struct ModelPipeline {
     var method = method
     var asked = bits
     var least: Program?
+    if method.compensationSteps > 0 {
+      // Padding and headers show without the steps that take longest.
+      var plain = method
+      plain.compensationSteps = 0
+      plain.tuningSteps = 0
+      let found = try compile(quantised(observed, recipe: recipe, method: plain).graph)
+        .manifest.report.bitsPerWeight
+      if found > bits { asked = max(asked - (found - bits), WeightMethod.streamBits.lowerBound) }
+    }
     for _ in 0..<4 {
       method.grid = .bitsPerWeight(asked)
       let program = try compile(quantised(observed, recipe: recipe, method: method).graph)
@@ -244,7 +253,7 @@ enum TokenSequences {
   }
   /// Sequences as ``split(_:tokenizer:context:limit:)`` cuts them, of ``passage`` tokens at most and
   /// chosen evenly from the whole text: neighbouring passages are about the same things, and say
-  /// little of what else may be read. As many of the rest come with them.
+  /// little of what else may be read. The rest come with them.
   static func spread(
     _ text: String, tokenizer: Tokenizer, context: Int, limit: Int
   ) -> (chosen: [[Int32]], others: [[Int32]]) {
@@ -256,8 +265,7 @@ enum TokenSequences {
     let places = (0..<wanted).map { $0 * all.count / wanted }
     let chosen = Set(places)
     let rest = all.indices.filter { !chosen.contains($0) }
-    let more = min(wanted, rest.count)
-    return (places.map { all[$0] }, (0..<more).map { all[rest[$0 * rest.count / more]] })
+    return (places.map { all[$0] }, rest.map { all[$0] })
   }
 
   /// Tokens of a passage: windows that are run backwards are not longer.

@@ -34,9 +34,10 @@ public struct QuantizationRecipe: Hashable, Sendable {
       let bits = Double(base[base.index(after: base.startIndex)..<end]), bits.isFinite,
       WeightMethod.streamBits.contains(bits), ["a8", "a16"].contains(base[end...])
     {
+      var method = WeightMethod.stream(bitsPerWeight: bits)
+      method.compensationSteps = 96
       self.init(
-        name: base, activations: base.hasSuffix("a8") ? .int8 : .int16,
-        weights: .stream(bitsPerWeight: bits))
+        name: base, activations: base.hasSuffix("a8") ? .int8 : .int16, weights: method)
     } else {
       return nil
     }

@@ -9,6 +9,13 @@ public typealias FloatGradientObserver = (
   _ gradient: UnsafeBufferPointer<Float>, _ rows: Int
 ) -> Void
 
+/// Sees what a linear layer reads and the gradient at its result, when the gradient has passed the
+/// layer: the index of the operation in its function, what it reads `[rows, columns]`, the gradient
+/// `[rows, width]`, and the number of rows. The layer's weights may change now.
+public typealias FloatLinearObserver = (
+  _ operation: Int, _ numbers: UnsafePointer<Float>, _ gradient: UnsafePointer<Float>, _ rows: Int
+) -> Void
+
 extension FloatInterpreter {
   /// Runs a function on a sequence from position 0 and then backwards.
   ///
@@ -18,9 +25,12 @@ extension FloatInterpreter {
   ///   - seed: from the function's result `[ids.count, width]` to the gradient at it, in place.
   ///   - observer: sees the result of every operation that has one and the gradient at it, last
   ///     first. All gradients that an operation's result receives are complete then.
+  ///   - linear: sees what linear layers read, and the gradients at their results.
+  ///   - first: the first operation whose gradients are of interest.
   public func backpropagate(
     _ name: String, ids: [Int32], seed: (inout [Float]) -> Void,
-    observer: FloatGradientObserver
+    observer: FloatGradientObserver = { _, _, _, _, _ in }, linear: FloatLinearObserver? = nil,
+    downTo first: Int = 0
   ) throws(DiagnosticError) {
     guard let plan = plans[name], let last = plan.function.results.first?.index else {
       throw DiagnosticError(
@@ -39,7 +49,7 @@ extension FloatInterpreter {
     gradients[last] = values[last]
     seed(&gradients[last])
     values[last] = []
-    for (index, step) in plan.steps.enumerated().reversed() {
+    for (index, step) in plan.steps.enumerated().reversed() where index >= first {
       let out = plan.function.operations[index].results.first?.index
       if let out {
         if gradients[out].isEmpty { continue }
@@ -49,10 +59,41 @@ extension FloatInterpreter {
       }
       let dy = out.map { gradients[$0] } ?? []
       transpose(step, dy, n, values, state, &gradients, &caches)
+      if let linear, case .linear(let x, _, _, _) = step {
+        values[x].withUnsafeBufferPointer { numbers in
+          dy.withUnsafeBufferPointer { dy in
+            if let numbers = numbers.baseAddress, let dy = dy.baseAddress {
+              linear(index, numbers, dy, n)
+            }
+          }
+        }
+      }
       if let out {
         gradients[out] = []
         values[out] = []
       }
+    }
+  }
+
+  /// The function's result from what its last operation, a linear layer, reads.
+  ///
+  /// - Parameter numbers: `[rows, columns]` of that layer.
+  /// - Returns: nil when the last operation is no linear layer, or does not fit.
+  public func result(_ name: String, ofLast numbers: [Float]) -> [Float]? {
+    guard let step = plans[name]?.steps.last, case .linear(_, let matrix, let bias, _) = step,
+      numbers.count % matrix.columns == 0
+    else { return nil }
+    let n = numbers.count / matrix.columns
+    let count = n * matrix.rows
+    return [Float](unsafeUninitializedCapacity: count) { buffer, filled in
+      filled = count
+      guard let out = buffer.baseAddress else { return }
+      matrix.withPointer { w in
+        FloatKernels.linear(
+          numbers, n: n, k: matrix.columns, w: w, m: matrix.rows, bias: nil, out: out)
+      }
+      guard let bias else { return }
+      for i in 0..<count { out[i] += bias[i % matrix.rows] }
     }
   }
 

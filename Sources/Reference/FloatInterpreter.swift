@@ -57,9 +57,17 @@ public struct FloatInterpreter: Sendable {
   /// here, once for all functions; plain floats stay in their file.
   ///
   /// Throws when an operation lacks an operand, an attribute or a payload, or is an integer one.
-  public init(_ graph: Graph, functions: [String]? = nil) throws(DiagnosticError) {
+  ///
+  /// - Parameter moving: numbers of linear layers' weights in place of the graph's own.
+  public init(
+    _ graph: Graph, functions: [String]? = nil, moving: [ConstantID: MovingWeights] = [:]
+  ) throws(DiagnosticError) {
     self.graph = graph
     var matrices: [ConstantID: FloatMatrix] = [:]
+    for (id, weights) in moving where graph[id].type.shape.rank == 2 {
+      let shape = graph[id].type.shape
+      matrices[id] = FloatMatrix(rows: shape[0], columns: shape[1], weights)
+    }
     var vectors: [ConstantID: [Float]] = [:]
     var plans: [String: Plan] = [:]
     for function in graph.functions where functions?.contains(function.name) ?? true {

@@ -7,6 +7,10 @@ extension FloatKernels {
   static func linearGradient(
     _ dy: Pointer, n: Int, k: Int, w: Pointer, m: Int, into: Out
   ) {
+    if isWide {
+      wideProduct(dy, n, transposed: false, inner: m, w, k, into: into)
+      return
+    }
     let shared = SharedPointer(into)
     // Columns are split so that no two parts write the same numbers.
     Parallel.ranges(k, grain: max(64, (k / 2 + 7) & ~7)) { columns in

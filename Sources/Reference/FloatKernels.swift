@@ -1,3 +1,4 @@
+import CFloatKernels
 import Foundation
 
 /// The arithmetic of the float interpreter. Every sum has one order, whatever the batch size or the
@@ -42,6 +43,10 @@ enum FloatKernels {
     // Parts of about a quarter of a million multiplications, whole tiles of four rows.
     let grain = min(max(4, (262_144 / max(work, 1)) & ~3), 256)
     let tokenBlock = max(2, min(128, 49152 / max(k, 1)) & ~1)
+    if n > 1, isWide {
+      wideLinear(x, n: n, k: k, w: w, m: m, bias: bias, out: out)
+      return
+    }
     let shared = SharedPointer(out)
     Parallel.ranges(m, grain: n == 1 ? grain : max(grain, min(64, (16384 / max(k, 1)) & ~3))) {
       rows in

@@ -9,6 +9,17 @@ struct FloatMatrix: Sendable {
   let columns: Int
   private let mapped: ByteSource?
   private let owned: [Float]
+  private let moving: MovingWeights?
+
+  /// A matrix whose numbers may change between runs; nil when there are not enough.
+  init?(rows: Int, columns: Int, _ moving: MovingWeights) {
+    guard moving.count == rows * columns else { return nil }
+    self.rows = rows
+    self.columns = columns
+    self.moving = moving
+    mapped = nil
+    owned = []
+  }
 
   /// Reads a constant of two axes; nil when its content cannot be read.
   init?(_ constant: Constant, _ data: ConstantData) {
@@ -17,6 +28,7 @@ struct FloatMatrix: Sendable {
     let columns = constant.type.shape[1]
     self.rows = rows
     self.columns = columns
+    moving = nil
     if data.encoding == .dense(.float32), isLittleEndian,
       data.bytes.withBytes({ UInt(bitPattern: $0.baseAddress) % 4 == 0 })
     {
@@ -45,6 +57,7 @@ struct FloatMatrix: Sendable {
 
   /// Calls `body` with the row-major numbers.
   func withPointer<Result>(_ body: (UnsafePointer<Float>) -> Result) -> Result {
+    if let moving { return withExtendedLifetime(moving) { body(moving.base) } }
     if let mapped {
       return mapped.withBytes { raw in
         withExtendedLifetime(mapped) {

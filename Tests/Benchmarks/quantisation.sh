@@ -2,10 +2,11 @@
 # Prints what quantisation costs against its bars, as Markdown. usage: quantisation.sh SWIFTLET PYTHON [PART...]
 # Parts: stories, homehub, smollm (the bars; default the first two), and more (recipes beside the bars).
 # Models that are not beside the checkout (or in SWIFTLET_SHARED) are left out. smollm takes long: half
-# an hour for a row on two cores.
+# an hour for a row on two cores. ROWS, where set, names the recipes of its rows.
 #
 # "compiled" means that the compiled bytes ran on the simulator, "integer" the reference that equals them
-# bit for bit. Exits with 3 when a bar is missed.
+# bit for bit, on the graph that was compiled. Time and memory are the compiler's, of integer rows those of
+# measuring, too. Exits with 3 when a bar is missed.
 set -euo pipefail
 swiftlet=$1
 python=$2
@@ -38,7 +39,7 @@ of() { "$python" -c "import json,sys; d=json.load(sys.stdin); print($1)"; }
 line() { printf '| %s | %s | %s | %s | %s | %s |\n' "$@"; }
 
 heading() {
-  printf '\n| model | setting | bar | measured | compiled in | |\n|---|---|---|---|---|---|\n'
+  printf '\n| model | setting | bar | measured | time, memory | |\n|---|---|---|---|---|---|\n'
 }
 
 # text NAME MODEL TARGET STAGE RECIPE TEXT TOKENS BITS RISE KLD [EXTRA…]: bits, rise in percent and
@@ -48,9 +49,9 @@ text() {
   shift 10
   local compiled found
   rm -rf "$work/out"
-  compiled=$(measured "$swiftlet" compile "$model" --target "$target" --quant "$recipe" --json \
-    -o "$work/out" "$@")
   if [ "$stage" = compiled ]; then
+    compiled=$(measured "$swiftlet" compile "$model" --target "$target" --quant "$recipe" --json \
+      -o "$work/out" "$@")
     local tokenizer=()
     while [ $# -gt 0 ]; do
       [ "$1" = --tokenizer ] && tokenizer=(--tokenizer "$2")
@@ -59,8 +60,10 @@ text() {
     found=$("$swiftlet" evaluate "$work/out" --model "$model" --text "$file" \
       --max-tokens "$tokens" --json "${tokenizer[@]}")
   else
-    found=$("$swiftlet" evaluate "$model" --text "$file" --stage integer --quant "$recipe" \
-      --max-tokens "$tokens" --json "$@")
+    # Quantised once, compiled for its bits, and what was compiled is measured.
+    found=$(measured "$swiftlet" evaluate "$model" --target "$target" --text "$file" \
+      --stage integer --quant "$recipe" --max-tokens "$tokens" --json "$@")
+    compiled=$found
   fi
   "$python" - "$name" "$recipe, $stage" "$(cat "$work/cost")" "$bits" "$rise" "$kld" \
     "$compiled" "$found" <<'PYTHON' || status=3
@@ -132,16 +135,18 @@ if [[ $parts == *" smollm "* && -f $smollm ]]; then
   heading
   wiki=$shared/data/wikitext2_valid.txt
   # Calibration text from the rest of the corpus; the start is measured.
-  tail -c +300000 "$wiki" | head -c 400000 >"$work/calibration.txt"
+  tail -c +300000 "$wiki" >"$work/calibration.txt"
   small() {
+    [[ " ${ROWS:-$1} " == *" $1 "* ]] || return 0
     text SmolLM2-135M "$smollm" alif-e8-hp integer "$1" "$wiki" 2048 "$2" "$3" "$4" \
       --calibration "$work/calibration.txt"
   }
   small w8a16 - 0.3 -
-  small b4a16 4.0 5 0.06
-  small b3.2a16 3.2 15 -
+  small b4a16:tokens=16384 4.0 5 0.06
+  small b3.2a16:tokens=16384 3.2 15 -
   # llama.cpp's Q4_0 of the same float weights, computed in floating point (head kept at 8 bits).
-  if "$python" "$here/../Oracles/gguf_q4_0.py" "$smollm" "$work/q4_0.gguf" >/dev/null 2>&1; then
+  if [ -z "${ROWS:-}" ] &&
+    "$python" "$here/../Oracles/gguf_q4_0.py" "$smollm" "$work/q4_0.gguf" >/dev/null 2>&1; then
     found=$("$swiftlet" evaluate "$work/q4_0.gguf" --model "$smollm" --stage float --max-tokens 2048 \
       --text "$wiki" --json)
     line SmolLM2-135M "llama.cpp Q4_0, float" "–" "4.50 bits, $(of \

@@ -34,4 +34,23 @@ struct BitsOfStreamsTests {
       #expect(found > 0.975 * bits, "\(target)")
     }
   }
+
+  /// The integer stage of an evaluation compiles what it measures when a target is named.
+  @Test func integerStagesKnowTheirBits() throws {
+    let folder = SharedData.url("models/stories260K").path
+    func subject(_ target: String?) throws -> EvaluationSubject {
+      let plan = try EvaluationPlan(
+        folder + "/stories260K.bin",
+        EvaluationPlan.Options(
+          stage: .integer, quant: "b4.2a16:tokens=2048,adapt=8", target: target, maxTokens: 64,
+          text: "unread", tokenizer: folder + "/tok512.bin"), baseline: nil, records: false)
+      return try EvaluationSubject(plan, quiet: true)
+    }
+    let bits = try #require(try subject("alif-e7-hp").manifest?.report.bitsPerWeight)
+    #expect(bits <= 4.2)
+    #expect(bits > 4.1)
+    let plain = try subject(nil)
+    #expect(plain.manifest == nil)
+    #expect(plain.program == nil)
+  }
 }

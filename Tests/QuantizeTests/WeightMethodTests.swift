@@ -99,6 +99,19 @@ struct WeightMethodTests {
     #expect(tuned.divergence < 0.96 * rounded.divergence)
   }
 
+  /// Layers not rounded yet that make good what rounding the others did, at the same bits; other text
+  /// is what counts.
+  @Test func compensationGains() throws {
+    let watched = try Watched.shared.get()
+    var method = WeightMethod.stream(bitsPerWeight: 3)
+    let rounded = try watched.judge(method)
+    method.compensationSteps = 60
+    let text = try StoriesTests.windows(watched.model, 120..<152)
+    let compensated = try watched.judge(method, text: text)
+    #expect(compensated.report.bitsPerWeight <= 3)
+    #expect(compensated.divergence < 0.85 * rounded.divergence)
+  }
+
   /// At the size of a hand preset (15 levels, or 8 bits to nearest), the solver's choice diverges no
   /// more than the preset.
   @Test(arguments: [false, true])

@@ -75,4 +75,74 @@ import Testing
     #expect(checked >= 12)
     #expect(gradients.count == function.operations.filter { !$0.results.isEmpty }.count)
   }
+
+  /// What a linear layer reads and the gradient at its result give that at its weights.
+  @Test func weightGradientsEqualDifferences() throws {
+    var model = RandomLlama()
+    model.seed = 3
+    let graph = model.graph()
+    let ids = (0..<8).map { Int32($0 * 11 % 64) }
+    let function = try #require(graph.function("score"))
+    var random = SplitMix64(seed: 4)
+    let seed = (0..<8 * model.vocabulary).map { _ in Float(random.normal()) }
+    let operations = function.operations.enumerated().filter { $0.element.code == .linear }
+    var weights: [ConstantID: MovingWeights] = [:]
+    var layers: [Int: (id: ConstantID, rows: Int, columns: Int)] = [:]
+    for (index, operation) in operations {
+      guard case .constant(let id) = operation.operands[1] else { continue }
+      let shape = graph[id].type.shape
+      weights[id] = MovingWeights(try #require(graph[id].data?.floats(count: shape.count)))
+      layers[index] = (id, shape[0], shape[1])
+    }
+    let interpreter = try FloatInterpreter(graph, moving: weights)
+    func loss() throws -> Double {
+      var state = interpreter.makeState()
+      let logits = try interpreter.run("score", ids: ids, position: 0, state: &state)
+      return zip(logits, seed).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+    }
+    var gradients: [Int: [Float]] = [:]
+    let last = try #require(layers.keys.max())
+    let first = try #require(layers.keys.filter { $0 > last / 2 }.min())
+    try interpreter.backpropagate(
+      "score", ids: ids, seed: { $0 = seed },
+      linear: { index, x, dy, n in
+        guard let (_, rows, columns) = layers[index] else { return }
+        var gradient = [Float](repeating: 0, count: rows * columns)
+        FloatProducts.addWeightGradient(x, dy, n: n, k: columns, m: rows, into: &gradient)
+        gradients[index] = gradient
+      }, downTo: first)
+    #expect(gradients.keys.min() == first)
+    for (index, gradient) in gradients {
+      let (id, rows, columns) = try #require(layers[index])
+      let moving = try #require(weights[id])
+      for at in [0, rows * columns / 2 + 1, rows * columns - 1] {
+        let old = moving.base[at]
+        let step: Float = 1 / 64
+        moving.base[at] = old + step
+        let up = try loss()
+        moving.base[at] = old - step
+        let down = try loss()
+        moving.base[at] = old
+        let found = (up - down) / Double(2 * step)
+        #expect(abs(found - Double(gradient[at])) < 0.02 * max(abs(found), 1), "\(index) \(at)")
+      }
+    }
+    #expect(gradients.count >= 4)
+  }
+
+  /// The last layer alone gives what the whole function gives.
+  @Test func lastLayersGiveResults() throws {
+    let graph = RandomLlama().graph()
+    let interpreter = try FloatInterpreter(graph)
+    let function = try #require(graph.function("score"))
+    let last = try #require(function.operations.last)
+    guard case .value(let read) = last.operands[0] else { return }
+    var numbers: [Float] = []
+    var state = interpreter.makeState()
+    let whole = try interpreter.run(
+      "score", ids: [1, 2, 3], position: 0, state: &state,
+      observer: { _, value, seen, _ in if value == read { numbers = Array(seen) } })
+    #expect(interpreter.result("score", ofLast: numbers) == whole)
+    #expect(interpreter.result("score", ofLast: [1]) == nil)
+  }
 }

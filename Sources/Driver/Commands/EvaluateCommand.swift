@@ -10,7 +10,8 @@ struct EvaluateCommand: ParsableCommand {
     commandName: "evaluate", abstract: "Accuracy, what quantisation cost, and the gate.",
     discussion: """
       With a model, --stage chooses the float graph, its quantised form, or the bytes compiled for \
-      --target and run on the simulator; the last two are compared with float. With a package directory \
+      --target and run on the simulator; the last two are compared with float. An integer stage with a \
+      --target is compiled as well, for the bits its weights take. With a package directory \
       the package runs; name its model with --model to compare with float.
 
       --text gives perplexity and, against float, KL divergence and the share of equal first choices, \
@@ -49,7 +50,10 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "Recipe of the integer and compiled stages. Default: w8a16.")
   var quant: String?
 
-  @Option(help: "Target of the compiled stage. Default: corstone-300.")
+  @Option(
+    help:
+      "Target of the compiled stage, and what the integer stage is compiled for. Default: corstone-300."
+  )
   var target: String?
 
   @Option(help: "Calibration text of the integer and compiled stages.")
@@ -154,7 +158,7 @@ struct EvaluateCommand: ParsableCommand {
       plan: plan, subject: subject,
       workers: workers, checkpoint: checkpoint,
       resume: resume, quiet: json)
-    var report = EvaluationReport(plan: plan, manifest: subject.program?.manifest)
+    var report = EvaluationReport(plan: plan, manifest: subject.manifest)
     if let text = plan.text { report.text = try run.text(text) }
     var wrong: [(TaskFile.Case, answer: String)] = []
     if let task = plan.task { (report.task, wrong) = try run.task(task) }

@@ -86,9 +86,11 @@ struct WeightGoalOptions: ParsableArguments {
     // Searches by size or rate look at what came out, so only a goal of bits is a bound on them.
     func rounded(_ bits: Double, within: Bool) throws(DiagnosticError) -> Program {
       let name = "b" + String(format: "%.2f", bits) + suffix
-      guard let recipe = QuantizationRecipe(name: name), let method = recipe.weights else {
+      guard let recipe = QuantizationRecipe(name: name), var method = recipe.weights else {
         throw DiagnosticError("quantize.recipe", "there is no recipe '\(name)'")
       }
+      // Searches round many times, and steps of free weights take longest.
+      if !within { method.compensationSteps = 0 }
       guard within else {
         return try compile(
           pipeline.quantised(observed, recipe: recipe, method: method).graph, recipe)

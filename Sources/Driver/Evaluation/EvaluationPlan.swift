@@ -15,6 +15,8 @@ struct EvaluationPlan {
   var quant: String
   /// The target of the compiled stage.
   var target: String
+  /// Whether what the integer stage measures is compiled for ``target``, too, for its size.
+  var compilesInteger = false
   /// Positions of the context; nil for the model's own.
   var context: Int?
   /// The most tokens of the text, and cases of the task.
@@ -98,6 +100,7 @@ struct EvaluationPlan {
       target = options.target ?? settings?.target ?? "corstone-300"
       context = pick(options.context, settings?.context, "--context")
     }
+    compilesInteger = stage == .integer && options.target != nil
     maxTokens = pick(options.maxTokens, settings?.maxTokens, "--max-tokens") ?? 1024
     maxCases = pick(options.maxCases, settings?.maxCases, "--max-cases")
     if !problems.isEmpty { throw DiagnosticError(problems) }

@@ -30,7 +30,7 @@ struct EvaluationReport {
       if plan.stage != .float { measured.checksum = text.checksum }
     }
     if let task { measured.figures[.exactMatch] = task.exactMatch }
-    if let report = manifest?.report {
+    if plan.stage == .compiled, let report = manifest?.report {
       measured.figures[.sramPeakBytes] = Estimate(Double(report.sramPeakBytes))
       measured.figures[.flashBytes] = Estimate(Double(report.flashBytes))
       measured.figures[.weightStreamBytes] = Estimate(Double(report.weightStreamBytes))
@@ -87,6 +87,7 @@ struct EvaluationReport {
           "memory",
           "\(Console.bytes(report.sramPeakBytes)) on-chip, \(Console.bytes(report.flashBytes)) read-only"
         ))
+      rows.append(("weights", String(format: "%.2f bits each in the stream", report.bitsPerWeight)))
     }
     return Console.table(rows)
   }
@@ -123,6 +124,7 @@ struct EvaluationReport {
     var cases: Int?
     var npuCyclesPerToken: Double?
     var cpuCyclesPerToken: Double?
+    var bitsPerWeight: Double?
     var sramPeakBytes: Int?
     var flashBytes: Int?
     var gate: Gate?
@@ -155,6 +157,7 @@ struct EvaluationReport {
         exactMatchError = task.exactMatch.error
         cases = task.cases
       }
+      bitsPerWeight = report.manifest?.report.bitsPerWeight
       sramPeakBytes = report.manifest?.report.sramPeakBytes
       flashBytes = report.manifest?.report.flashBytes
       gate = report.gate.map(Gate.init)

@@ -29,6 +29,8 @@ struct EvaluationSubject: Sendable {
   var makeReference: ModelMaker?
   /// The compiled program of the compiled stage.
   var program: Program?
+  /// What was compiled, whether or not it runs.
+  var manifest: Manifest?
   /// CRC-32 of everything the model's predictions depend on.
   var contentChecksum: UInt32
 
@@ -48,6 +50,7 @@ struct EvaluationSubject: Sendable {
     tokenizer = try TokenizerSource.load(plan.model)
     make = { () throws(DiagnosticError) in try CompiledLogitModel(program) }
     self.program = program
+    manifest = program.manifest
     contentChecksum = Self.checksum(program)
     if let path = plan.floatModel {
       try compare(
@@ -102,7 +105,12 @@ struct EvaluationSubject: Sendable {
       throw DiagnosticError("quantize.recipe", "there is no recipe '\(plan.quant)'")
     }
     if plan.stage == .integer {
-      let graph = try pipeline.quantised(imported, recipe: recipe, calibration: plan.calibration)
+      let graph: Graph
+      if plan.compilesInteger {
+        (graph, manifest) = try Self.compiledGraph(imported, recipe, plan, pipeline)
+      } else {
+        graph = try pipeline.quantised(imported, recipe: recipe, calibration: plan.calibration)
+      }
       contentChecksum ^= Self.checksum(graph)
       let integer = try IntegerLogitModel(graph)
       make = { () throws(DiagnosticError) in integer }
@@ -115,7 +123,25 @@ struct EvaluationSubject: Sendable {
     }
     make = { () throws(DiagnosticError) in try CompiledLogitModel(program) }
     self.program = program
+    manifest = program.manifest
     contentChecksum = Self.checksum(imported.graph) ^ Self.checksum(program)
+  }
+
+  /// The integer graph that is compiled for the plan's target, within the bits its recipe names, and
+  /// what the compiler says of it.
+  private static func compiledGraph(
+    _ imported: ImportedModel, _ recipe: QuantizationRecipe, _ plan: EvaluationPlan,
+    _ pipeline: ModelPipeline
+  ) throws(DiagnosticError) -> (Graph, Manifest) {
+    let target = try TargetLibrary.find(plan.target)
+    // The last graph compiled is the one whose program is returned.
+    var last = imported.graph
+    let program = try pipeline.program(imported, recipe: recipe, calibration: plan.calibration) {
+      graph throws(DiagnosticError) in
+      last = graph
+      return try pipeline.compiled(graph, of: imported, recipe: recipe, target: target)
+    }
+    return (last, program.manifest)
   }
 
   private static func checksum(_ graph: Graph) -> UInt32 {

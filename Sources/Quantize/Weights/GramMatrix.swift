@@ -16,9 +16,6 @@ final class GramMatrix {
   /// How many equally weighted rows would say as much.
   var effectiveRows: Double { squares > 0 ? mass * mass / squares : 0 }
 
-  private static let rowTile = 4
-  private static let columnTile = 8
-
   /// A sum of nothing.
   init(size: Int) {
     self.size = size
@@ -48,72 +45,11 @@ final class GramMatrix {
   }
 
   private func accumulate(_ x: UnsafePointer<Float>, rows count: Int) {
-    let k = size
     values.withUnsafeMutableBufferPointer { values in
-      guard let base = values.baseAddress else { return }
-      nonisolated(unsafe) let out = base
-      nonisolated(unsafe) let x = x
-      Parallel.ranges(k, grain: max(Self.rowTile, (k / 16) & ~(Self.rowTile - 1))) { range in
-        for i in stride(from: range.lowerBound, to: range.upperBound, by: Self.rowTile) {
-          let height = min(Self.rowTile, range.upperBound - i)
-          var j = i / Self.columnTile * Self.columnTile
-          while j < k {
-            if height == Self.rowTile, j + Self.columnTile <= k {
-              Self.tile(x, count, k, i, j, out)
-            } else {
-              for r in i..<i + height {
-                for c in j..<min(j + Self.columnTile, k) {
-                  var sum = out[r * k + c]
-                  for t in 0..<count { sum += x[t * k + r] * x[t * k + c] }
-                  out[r * k + c] = sum
-                }
-              }
-            }
-            j += Self.columnTile
-          }
-        }
+      if let base = values.baseAddress {
+        FloatProducts.addGram(x, rows: count, width: size, into: base)
       }
     }
-  }
-
-  /// Four rows by eight columns.
-  @inline(__always)
-  private static func tile(
-    _ x: UnsafePointer<Float>, _ count: Int, _ k: Int, _ i: Int, _ j: Int,
-    _ out: UnsafeMutablePointer<Float>
-  ) {
-    typealias Lanes = SIMD4<Float>
-    func load(_ at: Int) -> Lanes {
-      UnsafeRawPointer(out + at).loadUnaligned(as: Lanes.self)
-    }
-    var (a0, a1) = (load(i * k + j), load(i * k + j + 4))
-    var (b0, b1) = (load((i + 1) * k + j), load((i + 1) * k + j + 4))
-    var (c0, c1) = (load((i + 2) * k + j), load((i + 2) * k + j + 4))
-    var (d0, d1) = (load((i + 3) * k + j), load((i + 3) * k + j + 4))
-    for t in 0..<count {
-      let row = x + t * k
-      let p = UnsafeRawPointer(row + j).loadUnaligned(as: Lanes.self)
-      let q = UnsafeRawPointer(row + j + 4).loadUnaligned(as: Lanes.self)
-      a0 += p * row[i]
-      a1 += q * row[i]
-      b0 += p * row[i + 1]
-      b1 += q * row[i + 1]
-      c0 += p * row[i + 2]
-      c1 += q * row[i + 2]
-      d0 += p * row[i + 3]
-      d1 += q * row[i + 3]
-    }
-    func store(_ v: Lanes, _ at: Int) {
-      UnsafeMutableRawPointer(out + at).storeBytes(of: v, as: Lanes.self)
-    }
-    store(a0, i * k + j)
-    store(a1, i * k + j + 4)
-    store(b0, (i + 1) * k + j)
-    store(b1, (i + 1) * k + j + 4)
-    store(c0, (i + 2) * k + j)
-    store(c1, (i + 2) * k + j + 4)
-    store(d0, (i + 3) * k + j)
-    store(d1, (i + 3) * k + j + 4)
   }
 
   /// The mean outer product, all of it; nil when no row was added.

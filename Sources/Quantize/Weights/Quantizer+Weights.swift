@@ -39,7 +39,9 @@ extension Quantizer {
       method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
     let scales = try ScalePlan(
       graph, recipe: recipe, calibration: calibration, migration: solver.migration)
-    let (weights, report) = try solver.solve { progress("rounding weights", $0, $1) }
+    let (weights, report) = try solver.solve(compensator: compensator(graph, method, text)) {
+      progress("rounding weights", $0, $1)
+    }
     var builder = IntegerGraphBuilder(
       graph, recipe: recipe, calibration: calibration, migration: solver.migration,
       scales: scales, rounded: try tuned(weights, solver, method, text, progress))
@@ -53,9 +55,24 @@ extension Quantizer {
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
     let solver = try settled(
       method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
-    let (weights, report) = try solver.solve { _, _ in }
+    let (weights, report) = try solver.solve(compensator: compensator(graph, method, text)) {
+      _, _ in
+    }
     let tuned = try tuned(weights, solver, method, text) { _, _, _ in }
     return (solver.restored(tuned), report)
+  }
+
+  /// What lets free layers move, where the method asks for it, there is text, and the model is small
+  /// enough: weights and momenta take eight bytes for each.
+  static func compensator(
+    _ graph: Graph, _ method: WeightMethod, _ text: [[Int32]]
+  ) throws(DiagnosticError) -> WeightCompensator? {
+    guard method.compensationSteps > 0, !text.isEmpty,
+      try LinearLayer.all(in: graph).reduce(0, { $0 + $1.rows * $1.columns })
+        <= WeightCompensator.mostWeights
+    else { return nil }
+    return try WeightCompensator(
+      graph, text, steps: method.compensationSteps, rate: method.compensationRate)
   }
 
   /// Rounded weights with tuned steps, where the method asks for it and there is text.

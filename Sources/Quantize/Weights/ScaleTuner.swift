@@ -79,12 +79,13 @@ struct ScaleTuner {
   ) throws(DiagnosticError) -> [ConstantID: WeightQuantizer.Result] {
     let windows = watched.windows(sequences)
     guard !windows.isEmpty, steps > 0 else { return weights }
-    let float = try FloatInterpreter(watched.graph(solver.graph))
+    // All windows are visited before any again; few steps see windows from all over.
+    let visited =
+      steps < windows.count ? (0..<steps).map { windows[$0 * windows.count / steps] } : windows
+    let float = try FloatPredictions(solver.graph, watched, windows: visited)
     for step in 0..<steps {
       let model = try FloatInterpreter(watched.graph(solver.restored(tuned)))
-      // All windows are visited before any again; few steps see windows from all over.
-      let index = steps < windows.count ? step * windows.count / steps : step % windows.count
-      try accumulate(windows[index], float, model)
+      try accumulate(step % visited.count, float, model)
       // Warm up, then cool down to nothing.
       let share = Float(step) / Float(steps)
       let rate = Self.rate * min(1, Float(step + 1) / 5) * (0.5 + 0.5 * cos(share * .pi))
@@ -105,12 +106,11 @@ struct ScaleTuner {
 
   /// Adds the gradient of the mean divergence on one window.
   private mutating func accumulate(
-    _ window: [Int32], _ float: FloatInterpreter, _ model: FloatInterpreter
+    _ index: Int, _ float: FloatPredictions, _ model: FloatInterpreter
   ) throws(DiagnosticError) {
-    var state = float.makeState()
     let name = watched.function.name
-    let truth = try float.run(name, ids: window, position: 0, state: &state)
-    let width = truth.count / max(window.count, 1)
+    let window = float.windows[index]
+    let truth = try float.logits(index)
     let turns = solver.migration.rotations
     var gradients: [ConstantID: [Float]] = [:]
     var logits: [Float] = []
@@ -120,7 +120,7 @@ struct ScaleTuner {
       seed: {
         // The function's result is not kept for the observer.
         logits = $0
-        Self.divergenceGradient(&$0, truth: truth, width: width)
+        FloatPredictions.divergenceGradient(&$0, truth: truth, tokens: window.count)
       },
       observer: { index, _, seen, gradient, n in
         guard let id = scaled[index], n > 0, let down = gradient.baseAddress else { return }
@@ -152,33 +152,6 @@ struct ScaleTuner {
       })
     for (id, gradient) in gradients {
       for i in gradient.indices { parameters[id]?.gradient[i] += gradient[i] }
-    }
-  }
-
-  /// Logits to the gradient of the mean divergence of their predictions from `truth`'s.
-  private static func divergenceGradient(_ logits: inout [Float], truth: [Float], width: Int) {
-    guard width > 0, logits.count == truth.count else { return }
-    let rows = logits.count / width
-    logits.withUnsafeMutableBufferPointer { logits in
-      nonisolated(unsafe) let logits = logits
-      truth.withUnsafeBufferPointer { truth in
-        nonisolated(unsafe) let truth = truth
-        Parallel.ranges(rows, grain: 8) { range in
-          for row in range {
-            let q = UnsafeMutableBufferPointer(rebasing: logits[row * width..<(row + 1) * width])
-            let p = UnsafeBufferPointer(rebasing: truth[row * width..<(row + 1) * width])
-            let (topQ, topP) = (q.max() ?? 0, p.max() ?? 0)
-            var (sumQ, sumP): (Float, Float) = (0, 0)
-            for i in 0..<width {
-              q[i] = expf(q[i] - topQ)
-              sumQ += q[i]
-              sumP += expf(p[i] - topP)
-            }
-            let factor = 1 / Float(rows)
-            for i in 0..<width { q[i] = (q[i] / sumQ - expf(p[i] - topP) / sumP) * factor }
-          }
-        }
-      }
     }
   }
 }

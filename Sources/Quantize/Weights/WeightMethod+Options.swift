@@ -6,8 +6,9 @@ extension WeightMethod {
   ///
   /// Keys: `levels` (1–127), `step` (nats), `feedback` (0, 1), `order` (0, 1: largest channel first),
   /// `shrinkage` (0–1), `power` (0–1: cost moved out of columns), `rate` (how strongly bits weigh),
-  /// `rows` (0, 1: feedback among rows), `rowshrinkage` (0–1), `tune` (how often
-  /// scales follow the gradient), `tokens` (to see what errors cost).
+  /// `rows` (0, 1: feedback among rows), `rowshrinkage` (0–1), `adapt` (how often weights not rounded yet
+  /// follow the gradient), `adaptrate` (how far), `tune` (how often scales do), `tokens` (to see what
+  /// errors cost).
   ///
   /// - Returns: false when a pair cannot be understood.
   mutating func apply(_ options: String) -> Bool {
@@ -38,6 +39,8 @@ extension WeightMethod {
         guard value <= 1 else { return false }
         rowShrinkage = Float(value)
       case "tune": tuningSteps = Int(value)
+      case "adapt": compensationSteps = Int(value)
+      case "adaptrate": compensationRate = Float(value)
       case "tokens": curvatureTokens = Int(value)
       default: return false
       }

@@ -33,6 +33,10 @@ public struct WeightMethod: Hashable, Sendable {
   public var rateWeight: Float = 0
   /// Steps of ``ScaleTuner`` after rounding.
   public var tuningSteps = 0
+  /// Steps of ``WeightCompensator`` while layers are rounded.
+  public var compensationSteps = 0
+  /// How far these steps go (``WeightCompensator/rate``).
+  public var compensationRate: Float = 0.6
   /// The most tokens run backwards to see what errors cost.
   public var curvatureTokens = 8192
 

@@ -12,7 +12,7 @@ public struct WeightReport: Sendable {
     public var expectedDivergence: Double
   }
 
-  /// In the order of the graph's operations.
+  /// In the order they were rounded.
   public var layers: [Layer] = []
 
   /// Mean bits of a weight in the stream.

@@ -10,27 +10,7 @@ extension WeightSolver {
     var result = graph
     for (id, rounded) in weights {
       let shape = graph[id].type.shape
-      let (rows, columns) = (shape[0], shape[1])
-      var values = [Float](repeating: 0, count: rows * columns)
-      rounded.bytes.withBytes { raw in
-        for r in 0..<rows {
-          let factor = rounded.scales[r] / (migration.rowFactors[id]?[r] ?? 1)
-          for c in 0..<columns {
-            let q = Float(Int8(bitPattern: raw[r * columns + c]))
-            values[r * columns + c] = q * factor / (migration.columnFactors[id]?[c] ?? 1)
-          }
-        }
-      }
-      if let turns = migration.rotations[id] {
-        for r in stride(from: 0, to: rows - 1, by: 2) {
-          let turn = turns[r / 2]
-          for c in 0..<columns {
-            let (x, y) = (values[r * columns + c], values[(r + 1) * columns + c])
-            values[r * columns + c] = turn.x * x + turn.y * y
-            values[(r + 1) * columns + c] = turn.x * y - turn.y * x
-          }
-        }
-      }
+      let values = restored(id, rounded)
       // A table that shares the numbers keeps its own.
       let new = result.addConstant(
         Constant(
@@ -46,5 +26,32 @@ extension WeightSolver {
       }
     }
     return result
+  }
+
+  /// A layer's rounded weights in the original coordinates, row-major.
+  func restored(_ id: ConstantID, _ rounded: WeightQuantizer.Result) -> [Float] {
+    let shape = graph[id].type.shape
+    let (rows, columns) = (shape[0], shape[1])
+    var values = [Float](repeating: 0, count: rows * columns)
+    rounded.bytes.withBytes { raw in
+      for r in 0..<rows {
+        let factor = rounded.scales[r] / (migration.rowFactors[id]?[r] ?? 1)
+        for c in 0..<columns {
+          let q = Float(Int8(bitPattern: raw[r * columns + c]))
+          values[r * columns + c] = q * factor / (migration.columnFactors[id]?[c] ?? 1)
+        }
+      }
+    }
+    if let turns = migration.rotations[id] {
+      for r in stride(from: 0, to: rows - 1, by: 2) {
+        let turn = turns[r / 2]
+        for c in 0..<columns {
+          let (x, y) = (values[r * columns + c], values[(r + 1) * columns + c])
+          values[r * columns + c] = turn.x * x + turn.y * y
+          values[(r + 1) * columns + c] = turn.x * y - turn.y * x
+        }
+      }
+    }
+    return values
   }
 }

@@ -40,7 +40,10 @@ struct WeightSolver {
     self.graph = graph
     self.migration = migration
     self.method = method
-    layers = try LinearLayer.all(in: graph).map { layer in
+    var all = try LinearLayer.all(in: graph)
+    // Nobody makes good what the last layer does, except those before it.
+    if method.compensationSteps > 0, let last = all.popLast() { all.insert(last, at: 0) }
+    layers = all.map { layer in
       let outputs = factors.outputs[layer.site]
       var costs = Self.migrated(
         curvature.sensitivities[layer.site] ?? [Float](repeating: 1, count: layer.rows),
@@ -73,8 +76,11 @@ struct WeightSolver {
   }
 
   /// Rounds all layers.
+  ///
+  /// - Parameter compensator: lets layers that are not rounded yet make good what rounding the others
+  ///   did.
   func solve(
-    progress: Progress
+    compensator: WeightCompensator? = nil, progress: Progress
   ) throws(DiagnosticError) -> (weights: [ConstantID: WeightQuantizer.Result], report: WeightReport)
   {
     var report = WeightReport()
@@ -91,12 +97,12 @@ struct WeightSolver {
     }
     for first in stride(from: 0, to: layers.count, by: Self.batch) {
       let part = first..<min(first + Self.batch, layers.count)
-      var found = try round(part, lossStep: budget?.lossStep ?? lossStep)
+      var found = try round(part, lossStep: budget?.lossStep ?? lossStep, compensator)
       if var known = budget {
         func bits() -> Int { found.reduce(0) { $0 + $1.line.bits } }
         let count = found.reduce(0) { $0 + $1.line.count }
         if part.upperBound == layers.count {
-          found = try filling(&known, part, with: found)
+          found = try filling(&known, part, with: found, compensator)
         }
         known.spend(bits: bits(), expected: expected[part].reduce(0, +), count: count)
         budget = known
@@ -105,7 +111,13 @@ struct WeightSolver {
         weights[layer.id] = result
         report.layers.append(line)
         done += line.count
+        compensator?.settle(layer.id, restored(layer.id, result))
       }
+      // None after the last part, when no layer is free.
+      let steps = method.compensationSteps
+      let span = max(layers.count - Self.batch, 1)
+      try compensator?.follow(
+        steps: min(part.upperBound, span) * steps / span - min(first, span) * steps / span)
       progress(done, total)
     }
     return (weights, report)
@@ -113,7 +125,8 @@ struct WeightSolver {
 
   /// The last layers rounded again until they take what is left, hardly less and no more.
   private func filling(
-    _ budget: inout BitBudget, _ part: Range<Int>, with first: [Rounded]
+    _ budget: inout BitBudget, _ part: Range<Int>, with first: [Rounded],
+    _ compensator: WeightCompensator?
   ) throws(DiagnosticError) -> [Rounded] {
     func bits(_ found: [Rounded]) -> Int { found.reduce(0) { $0 + $1.line.bits } }
     let count = first.reduce(0) { $0 + $1.line.count }
@@ -121,7 +134,7 @@ struct WeightSolver {
     var last = first
     for _ in 0..<6 where !budget.isFilled(bits: bits(best)) {
       budget.retry(bits: bits(last), count: count)
-      last = try round(part, lossStep: budget.lossStep)
+      last = try round(part, lossStep: budget.lossStep, compensator)
       // Too many bits give way to fewer; too few only to more that still fit.
       let isMore = bits(last) > bits(best)
       if budget.fits(bits: bits(best)) ? isMore && budget.fits(bits: bits(last)) : !isMore {
@@ -158,16 +171,18 @@ struct WeightSolver {
 
   /// Rounds a few layers side by side: rows of a layer may follow from one another.
   private func round(
-    _ part: Range<Int>, lossStep: Double?
+    _ part: Range<Int>, lossStep: Double?, _ compensator: WeightCompensator? = nil
   ) throws(DiagnosticError) -> [Rounded] {
     typealias Outcome = Result<(WeightQuantizer.Result, WeightReport.Layer), DiagnosticError>
+    let moved = part.map { compensator?.data(layers[$0].id) }
     var outcomes = [Outcome?](repeating: nil, count: part.count)
     outcomes.withUnsafeMutableBufferPointer { outcomes in
       nonisolated(unsafe) let outcomes = outcomes
       Parallel.ranges(part.count, grain: 1) { range in
         for index in range {
           outcomes[index] = Outcome { () throws(DiagnosticError) in
-            try round(layers[part.lowerBound + index], lossStep: lossStep, stride: 1)
+            try round(
+              layers[part.lowerBound + index], lossStep: lossStep, stride: 1, moved: moved[index])
           }
         }
       }
@@ -236,10 +251,12 @@ struct WeightSolver {
   }
 
   /// Rounds one layer, or every so-many-th block of its rows.
+  ///
+  /// - Parameter moved: its weights, where they are not the graph's.
   private func round(
-    _ layer: Layer, lossStep: Double?, stride: Int
+    _ layer: Layer, lossStep: Double?, stride: Int, moved: ConstantData? = nil
   ) throws(DiagnosticError) -> (result: WeightQuantizer.Result, line: WeightReport.Layer) {
-    guard let data = graph[layer.id].data,
+    guard let data = moved ?? graph[layer.id].data,
       let whole = MigratedMatrix(
         data, rows: layer.rows, columns: layer.columns,
         rotations: migration.rotations[layer.id], rowFactors: migration.rowFactors[layer.id],
