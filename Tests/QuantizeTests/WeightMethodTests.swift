@@ -105,7 +105,7 @@ struct WeightMethodTests {
     let watched = try Watched.shared.get()
     var method = WeightMethod.stream(bitsPerWeight: 3)
     let rounded = try watched.judge(method)
-    method.compensationSteps = 60
+    method.compensationSteps = 96
     let text = try StoriesTests.windows(watched.model, 120..<152)
     let compensated = try watched.judge(method, text: text)
     #expect(compensated.report.bitsPerWeight <= 3)
