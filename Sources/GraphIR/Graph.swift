@@ -47,6 +47,14 @@ public struct Graph: Sendable {
     return ConstantID(constants.count - 1)
   }
 
+  /// `name`, with primes behind it as long as another constant is called so.
+  public func unusedName(_ name: String) -> String {
+    let names = Set(constants.map(\.name))
+    var unused = name
+    while names.contains(unused) { unused += "'" }
+    return unused
+  }
+
   /// Adds a state and returns its ID.
   public mutating func addState(_ state: State) -> StateID {
     states.append(state)
@@ -87,6 +95,15 @@ public struct Constant: Sendable {
     self.name = name
     self.type = type
     self.data = data
+  }
+
+  /// The numbers of a float32 constant, row-major, dequantised where `data` is in blocks; nil for
+  /// another type, without data, or when the bytes do not fit the shape.
+  public var floats: [Float]? {
+    guard type.element == .float32, let data, let count = type.shape.checkedCount,
+      let bytes = data.encoding.byteCount(elements: count), bytes <= data.bytes.count
+    else { return nil }
+    return data.floats(count: count)
   }
 }
 

@@ -163,7 +163,7 @@ extension AttentionMatch {
   /// that is 10,000 lower than another.
   static func isCausal(_ table: Constant) -> Bool {
     let shape = table.type.shape
-    guard shape.rank == 2, let numbers = table.data?.floats(count: shape.count) else {
+    guard shape.rank == 2, let numbers = table.floats else {
       return false
     }
     return numbers.indices.allSatisfy { index in

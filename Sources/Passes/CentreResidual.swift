@@ -102,8 +102,8 @@ public struct CentreResidual: GraphPass {
       let operation = function.operations[place]
       guard let value = operation.results.first, case .constant(let gamma) = operation.operands[1],
         case .constant(let beta) = operation.operands[2],
-        let factors = CentredConstants.floats(gamma, in: graph),
-        let shifts = CentredConstants.floats(beta, in: graph)
+        let factors = graph[gamma].floats,
+        let shifts = graph[beta].floats
       else { continue }
       norms[value] = Norm(
         beta: shifts.contains { $0 != 0 } ? beta : nil,

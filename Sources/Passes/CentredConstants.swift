@@ -14,15 +14,10 @@ struct CentredConstants {
 
   private var made: [Origin: ConstantID] = [:]
 
-  /// The numbers of a constant; nil when they are unknown.
-  static func floats(_ id: ConstantID, in graph: Graph) -> [Float]? {
-    graph[id].data?.floats(count: graph[id].type.shape.count)
-  }
-
   /// A table or matrix `[rows, width]` with the mean of each row taken from it.
   mutating func rows(_ id: ConstantID, in graph: inout Graph) -> ConstantID? {
     add(.rows(id), named: graph[id].name + ".centred", like: graph[id].type.shape, to: &graph) {
-      guard $0[id].type.shape.rank == 2, var values = Self.floats(id, in: $0) else { return nil }
+      guard $0[id].type.shape.rank == 2, var values = $0[id].floats else { return nil }
       let width = $0[id].type.shape[1]
       values.withUnsafeMutableBufferPointer { values in
         for start in stride(from: 0, to: values.count, by: max(width, 1)) {
@@ -36,7 +31,7 @@ struct CentredConstants {
   /// A linear layer's matrix `[outputs, inputs]` with the mean over the outputs taken from each column.
   mutating func columns(_ id: ConstantID, in graph: inout Graph) -> ConstantID? {
     add(.columns(id), named: graph[id].name + ".centred", like: graph[id].type.shape, to: &graph) {
-      guard $0[id].type.shape.rank == 2, var values = Self.floats(id, in: $0) else { return nil }
+      guard $0[id].type.shape.rank == 2, var values = $0[id].floats else { return nil }
       let (outputs, inputs) = ($0[id].type.shape[0], $0[id].type.shape[1])
       var means = [Double](repeating: 0, count: inputs)
       values.withUnsafeMutableBufferPointer { values in
@@ -70,14 +65,11 @@ struct CentredConstants {
     return add(origin, named: name, like: [outputs], to: &graph) {
       var sums = [Double](repeating: 0, count: outputs)
       if let bias {
-        guard let values = Self.floats(bias, in: $0) else { return nil }
+        guard let values = $0[bias].floats else { return nil }
         sums = values.map(Double.init)
       }
       if let beta {
-        guard let matrix = Self.floats(weights, in: $0), let shift = Self.floats(beta, in: $0)
-        else {
-          return nil
-        }
+        guard let matrix = $0[weights].floats, let shift = $0[beta].floats else { return nil }
         let factors = shift.map(Double.init)
         matrix.withUnsafeBufferPointer { matrix in
           factors.withUnsafeBufferPointer { factors in
@@ -112,12 +104,10 @@ struct CentredConstants {
   ) -> ConstantID? {
     if let known = made[origin] { return known }
     guard let values = make(graph) else { return nil }
-    let names = Set(graph.constants.map(\.name))
-    var unique = name
-    while names.contains(unique) { unique += "'" }
     let id = graph.addConstant(
       Constant(
-        name: unique, type: TensorType(shape, .float32), data: ConstantData(floats: values)))
+        name: graph.unusedName(name), type: TensorType(shape, .float32),
+        data: ConstantData(floats: values)))
     made[origin] = id
     return id
   }

@@ -110,7 +110,7 @@ struct CentringChecker {
     case (.layerNorm, .rmsNorm):
       guard reads == [.centred], Array(old.operands.prefix(2)) == new.operands,
         case .constant(let gamma) = old.operands[1], case .constant(let beta) = old.operands[2],
-        let factors = floats(gamma, before)
+        let factors = before[gamma].floats
       else { return nil }
       return .unshifted(beta: beta, isEven: Set(factors).count == 1)
     case (.layerNorm, .layerNorm):
@@ -154,7 +154,7 @@ struct CentringChecker {
     let newBias = constant(new.operands.dropFirst(2).first)
     if beta == nil, !isCentred { return bias == newBias ? .same : nil }
     guard let wanted = wantedBias(bias, weights, beta, isCentred) else { return nil }
-    let made = newBias.map { floats($0, after) } ?? [Float](repeating: 0, count: wanted.count)
+    let made = newBias.map { after[$0].floats } ?? [Float](repeating: 0, count: wanted.count)
     guard let made, made.count == wanted.count,
       zip(made, wanted).allSatisfy({ abs(Double($0) - $1.value) <= $1.tolerance })
     else { return nil }
@@ -174,16 +174,14 @@ struct CentringChecker {
     // The size of what is added up: each sum may be wrong by a few units in the last place of it.
     var sizes = [Double](repeating: 0, count: outputs)
     if let bias {
-      guard let values = floats(bias, before) else { return nil }
+      guard let values = before[bias].floats else { return nil }
       for (index, value) in values.enumerated() {
         wanted[index].value = Double(value)
         sizes[index] = abs(Double(value))
       }
     }
     if let beta {
-      guard let shift = floats(beta, before), let matrix = floats(weights, before) else {
-        return nil
-      }
+      guard let shift = before[beta].floats, let matrix = before[weights].floats else { return nil }
       matrix.withUnsafeBufferPointer { matrix in
         shift.withUnsafeBufferPointer { shift in
           for row in 0..<outputs {
@@ -229,7 +227,7 @@ struct CentringChecker {
   /// Whether a matrix is another one without the mean of each row, or of each column.
   private func isCentred(_ old: ConstantID, _ new: ConstantID, alongRows: Bool) -> Bool {
     guard before[old].type == after[new].type, before[old].type.shape.rank == 2,
-      let from = floats(old, before), let to = floats(new, after), from.count == to.count
+      let from = before[old].floats, let to = after[new].floats, from.count == to.count
     else { return false }
     let (rows, columns) = (before[old].type.shape[0], before[old].type.shape[1])
     let length = Double(alongRows ? columns : rows)
@@ -258,9 +256,5 @@ struct CentringChecker {
         return true
       }
     }
-  }
-
-  private func floats(_ id: ConstantID, _ graph: Graph) -> [Float]? {
-    graph[id].data?.floats(count: graph[id].type.shape.count)
   }
 }

@@ -89,7 +89,7 @@ extension CertificateChecker {
   func isCausal(_ id: ConstantID) -> Bool {
     guard before.constants.indices.contains(id.index) else { return false }
     let shape = before[id].type.shape
-    guard shape.rank == 2, let numbers = before[id].data?.floats(count: shape.count) else {
+    guard shape.rank == 2, let numbers = before[id].floats else {
       return false
     }
     for row in 0..<shape[0] {
@@ -205,7 +205,7 @@ extension CertificateChecker {
         new.type.shape[0] == sine.type.shape[0], new.type.shape[1] % 2 == 0
       else { return problems.append(wrong("\(new.name) has another shape than its origins")) }
       let (context, headDim) = (new.type.shape[0], new.type.shape[1])
-      let numbers = [cosine, sine, new].map { $0.data?.floats(count: $0.type.shape.count) }
+      let numbers = [cosine, sine, new].map(\.floats)
       guard let c = numbers[0], let s = numbers[1], let t = numbers[2] else {
         // Without numbers nobody can see whether a table holds each angle twice.
         let halves = [cosine, sine].allSatisfy { 2 * $0.type.shape[1] == headDim }

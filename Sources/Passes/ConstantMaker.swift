@@ -18,8 +18,7 @@ struct ConstantMaker {
   ) -> ConstantID? {
     if let known = made[origin] { return known }
     guard var constant = make() else { return nil }
-    let names = Set(graph.constants.map(\.name))
-    while names.contains(constant.name) { constant.name += "'" }
+    constant.name = graph.unusedName(constant.name)
     let id = graph.addConstant(constant)
     made[origin] = id
     certificates.append(ConstantCertificate(pass: pass, constant: id, origin: origin))
@@ -83,7 +82,7 @@ struct ConstantMaker {
     _ table: Constant, headDim: Int, _ pairing: Certificate.Pairing
   ) -> [Float]? {
     let (context, width, half) = (table.type.shape[0], table.type.shape[1], headDim / 2)
-    guard let numbers = table.data?.floats(count: context * width) else { return nil }
+    guard let numbers = table.floats else { return nil }
     if width == half { return numbers }
     guard width == headDim else { return nil }
     var found: [Float] = []

@@ -391,9 +391,9 @@ struct IntegerGraphBuilder {
   private func floats(
     _ operation: GraphIR.Operation, _ id: ConstantID
   ) throws(DiagnosticError) -> [Float] {
-    guard let values = source[id].data?.floats(count: source[id].type.shape.count),
-      values.allSatisfy(\.isFinite)
-    else { throw failure(operation, "the numbers of '\(source[id].name)' are unreadable") }
+    guard let values = source[id].floats, values.allSatisfy(\.isFinite) else {
+      throw failure(operation, "the numbers of '\(source[id].name)' are unreadable")
+    }
     return values
   }
 

@@ -67,7 +67,7 @@ extension Migration {
   ) -> [[Int]]? {
     guard rope.operands.count > 2, case .constant(let id) = rope.operands[2],
       graph[id].type.shape.rank == 2, graph[id].type.shape[1] == headDim,
-      let table = graph[id].data?.floats(count: graph[id].type.shape.count)
+      let table = graph[id].floats
     else { return nil }
     return (0..<headDim / 2).map { pair in
       var visited = Set<Int>()

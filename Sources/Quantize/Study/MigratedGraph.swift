@@ -65,7 +65,7 @@ extension Migration {
   private static func floats(
     _ graph: Graph, _ id: ConstantID
   ) throws(DiagnosticError) -> [Float] {
-    guard let values = graph[id].data?.floats(count: graph[id].type.shape.count) else {
+    guard let values = graph[id].floats else {
       throw DiagnosticError(
         "quantize.operation", "its numbers are unreadable",
         at: SourceLocation(element: graph[id].name))

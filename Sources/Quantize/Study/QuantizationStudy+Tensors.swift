@@ -105,7 +105,7 @@ extension QuantizationStudy {
     _ kind: TensorFidelity.Kind
   ) throws(DiagnosticError) -> TensorFidelity {
     guard case .constant(let original) = operation.operands[1],
-      let reals = float[original].data?.floats(count: float[original].type.shape.count)
+      let reals = float[original].floats
     else {
       throw DiagnosticError(
         "quantize.operation", "its numbers are unreadable", at: SourceLocation(element: name))

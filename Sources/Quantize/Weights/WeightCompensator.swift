@@ -89,7 +89,7 @@ final class WeightCompensator {
     }
     self.operations = operations
     for layer in try LinearLayer.all(in: graph) {
-      guard let values = graph[layer.id].data?.floats(count: layer.rows * layer.columns) else {
+      guard let values = graph[layer.id].floats else {
         throw DiagnosticError(
           "quantize.operation", "its numbers are unreadable",
           at: SourceLocation(element: layer.name))
