@@ -105,7 +105,9 @@ struct WeightMethodTests {
     let watched = try Watched.shared.get()
     var method = WeightMethod.stream(bitsPerWeight: 3)
     let rounded = try watched.judge(method)
-    method.compensationSteps = 96
+    method.compensationSteps = try #require(
+      QuantizationRecipe(name: "b3a16")?.weights
+    ).compensationSteps
     let text = try StoriesTests.windows(watched.model, 120..<152)
     let compensated = try watched.judge(method, text: text)
     #expect(compensated.report.bitsPerWeight <= 3)

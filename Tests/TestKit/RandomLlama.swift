@@ -29,6 +29,8 @@ public struct RandomLlama: Sendable {
   public var layerNorm: LayerNorm?
   /// Whether the feed-forward part multiplies two layers' results; if not, it uses GELU.
   public var gated = true
+  /// Whether that GELU is the error function's; if not, it is the one by `tanh`.
+  public var exactGELU = false
   /// Whether all linear layers but the head have a bias.
   public var biasedThroughout = false
   /// The seed of all weights.
@@ -217,7 +219,8 @@ public struct RandomLlama: Sendable {
         inner = emit(.mul, [activated, up], width: hidden, from: p + "ffn_mul")
       } else {
         let up = linear(h2, block.up, block.upBias, width: hidden, p + "ffn_up.weight")
-        inner = emit(.gelu, [up], width: hidden, from: p + "ffn_act")
+        inner = emit(
+          .gelu, [up], width: hidden, exactGELU ? ["exact": .int(1)] : [:], from: p + "ffn_act")
       }
       let down = linear(inner, block.down, block.downBias, width: dim, p + "ffn_down.weight")
       x = emit(.add, [x, down], width: dim, from: p + "ffn_residual")
