@@ -22,13 +22,13 @@ struct AttentionScratch {
     return (batch + parts - 1) / max(parts, 1)
   }
 
-  /// Scores, their largest in parts, sums of values in two widths, and six numbers for each head of each
-  /// row.
+  /// Scores, their largest in parts, sums of values in two widths, and five numbers (largest score, sum,
+  /// leading zeros, shift, reciprocal) of at most four bytes for each head of each row.
   var bytes: Int {
     func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
     let count = rows * heads
     return padded(count * pitch * 2) + padded(count * headDim * 4) + padded(count * headDim * 2)
-      + padded(count * OperationLowering.maximumPart * 2) + 6 * padded(count * 4)
+      + padded(count * OperationLowering.maximumPart * 2) + 5 * padded(count * 4)
   }
 }
 
