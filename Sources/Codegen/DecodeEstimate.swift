@@ -28,9 +28,8 @@ struct DecodeEstimate {
   mutating func add(_ events: [IssueEvent]) {
     let timing = JobTiming(events, accelerator: accelerator, memories: memories)
     cycles += timing.total
-    for memory in timing.memories {
-      let bytes = (memory.readBeats + memory.writeBeats) * memory.beatBytes
-      if bytes > 0 { traffic[memory.name, default: 0] += bytes }
+    for memory in timing.memories where memory.bytes > 0 {
+      traffic[memory.name, default: 0] += memory.bytes
     }
   }
 

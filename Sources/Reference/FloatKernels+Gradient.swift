@@ -199,6 +199,7 @@ extension FloatKernels {
       into[i] += dy[i] * (0.5 * (1 + t) + 0.5 * v * (1 - t * t) * slope)
     }
   }
+
   /// The gradient of ``exactGelu(_:count:out:)``: `Φ(x) + x φ(x)`.
   static func exactGeluGradient(_ x: Pointer, _ dy: Pointer, count: Int, into: Out) {
     for i in 0..<count {

@@ -1,4 +1,3 @@
-import CFloatKernels
 import Foundation
 
 /// The arithmetic of the float interpreter. Every sum has one order, whatever the batch size or the
@@ -253,6 +252,7 @@ enum FloatKernels {
       out[i] = 0.5 * v * (1 + tanhf(0.797_884_56 * (v + 0.044_715 * v * v * v)))
     }
   }
+
   /// The Gaussian error linear unit itself, by the error function.
   static func exactGelu(_ x: Pointer, count: Int, out: Out) {
     for i in 0..<count { out[i] = 0.5 * x[i] * (1 + erff(x[i] * 0.707_106_77)) }

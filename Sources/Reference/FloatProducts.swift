@@ -30,9 +30,7 @@ public enum FloatProducts {
       }
     }
   }
-}
 
-extension FloatProducts {
   /// `into [m, k] += dyᵀ x`: the gradient at a linear layer's weight, from what it reads `[n, k]` and the
   /// gradient at its result `[n, m]`.
   public static func addWeightGradient(

@@ -39,11 +39,9 @@ public struct EnergyEstimate: Sendable, Hashable, Encodable {
     for job in jobs {
       cycles += job.total
       macs += job.operations.reduce(0) { $0 + $1.macs }
-      for memory in job.memories {
-        let bytes = (memory.readBeats + memory.writeBeats) * memory.beatBytes
-        guard bytes > 0 else { continue }
+      for memory in job.memories where memory.bytes > 0 {
         memories[memory.name, default: 0] +=
-          Double(bytes) * (costs.bytes[memory.name] ?? costs.otherByte)
+          Double(memory.bytes) * (costs.bytes[memory.name] ?? costs.otherByte)
       }
     }
     mac = Double(macs) * costs.mac

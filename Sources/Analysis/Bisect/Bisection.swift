@@ -78,7 +78,7 @@ public struct Bisection: Sendable, Equatable {
     // NPUs of other sizes lay caches out otherwise, and write them in fewer or more operations.
     var uneven = Set<String>()
     func note(missing item: ProgramContents.Item, from build: String) {
-      if a.manifest.npu != b.manifest.npu, item.name.contains(Self.numbering) {
+      if a.manifest.npu != b.manifest.npu, item.name.contains(NPUWork.numbering) {
         uneven.insert(Self.source(of: item.name))
       } else {
         findings[.model, default: []].append(Self.missing(item, from: build))
@@ -104,16 +104,17 @@ public struct Bisection: Sendable, Equatable {
       a.manifest.model.context, b.manifest.model.context, probe.count)
     let vocabulary = min(a.manifest.model.vocabulary, b.manifest.model.vocabulary)
     let tokens = probe.prefix(limit).filter { (0..<vocabulary).contains(Int($0)) }
+    /// What both builds compute by as many operations.
+    func even(_ values: [ActivationTrace.Value]) -> [ActivationTrace.Value] {
+      values.filter { !uneven.contains(Self.source(of: $0.name)) }
+    }
     if !tokens.isEmpty {
       let traces = (try ActivationTrace(a, left), try ActivationTrace(b, right))
       for (index, token) in tokens.enumerated() {
         progress(left.items.count + index, parts)
         let (one, two) = (try traces.0.run(token), try traces.1.run(token))
         compared[.activations, default: 0] += one.count
-        let pair = [one, two].map { values in
-          values.filter { !uneven.contains(Self.source(of: $0.name)) }
-        }
-        if let finding = Self.compare(pair[0], pair[1], token: index) {
+        if let finding = Self.compare(even(one), even(two), token: index) {
           findings[.activations] = [finding]
           break
         }
@@ -138,12 +139,9 @@ public struct Bisection: Sendable, Equatable {
     }
   }
 
-  /// What stands between a source and the number of one of its operations.
-  private static let numbering = ", operation "
-
   /// The source of a numbered operation.
   private static func source(of name: String) -> String {
-    name.range(of: numbering).map { String(name[..<$0.lowerBound]) } ?? name
+    name.range(of: NPUWork.numbering).map { String(name[..<$0.lowerBound]) } ?? name
   }
 
   private static func missing(_ item: ProgramContents.Item, from build: String) -> Finding {

@@ -16,6 +16,9 @@ struct ConstantBytes {
 
 /// One kernel operation of an NPU job, read back from its command stream.
 struct NPUWork {
+  /// What stands between a source and the number of one of its operations, in names.
+  static let numbering = ", operation "
+
   /// The model's tensor or operation it computes, as the manifest says.
   let source: String
   /// The source, with a number where it takes several operations. Depth slices of a layer share a name.
@@ -30,10 +33,11 @@ struct NPUWork {
   let constants: [(what: String, place: FeatureMapPlace)]
   /// The look-up table it uses, in the params region.
   let table: Range<Int>?
-  /// How the weights are ordered, and their streams in the weights region; nil without constant weights.
+  /// How the weights are ordered, and their streams in the weights or params region; nil without
+  /// constant weights.
   let geometry: WeightGeometry?
   let weightStreams: [ConstantBytes]
-  /// The scale records' streams in the weights region.
+  /// The scale records' streams in the weights or params region.
   let scaleStreams: [ConstantBytes]
 
   /// The operations of all jobs, by job.
@@ -72,7 +76,7 @@ struct NPUWork {
       guard item.geometry == nil, totals[item.source] ?? 0 > 1 else { return item }
       var item = item
       counts[item.source, default: 0] += 1
-      item.name = "\(item.source), operation \(counts[item.source] ?? 0)"
+      item.name = "\(item.source)\(numbering)\(counts[item.source] ?? 0)"
       return item
     }
   }

@@ -153,8 +153,8 @@ private struct CacheWrite {
     }
   }
 
-  /// Numbers of a run of channels that are apart: channel by channel of eight positions, or position by
-  /// position of all heads, whichever takes fewer operations.
+  /// Numbers of a run of channels that are apart: channel by channel of neighbouring positions, or
+  /// position by position of all heads, whichever takes fewer operations.
   private func storeSingly(
     _ source: NPUTensor, _ run: PlaceRun, from first: Int, count: Int, step: Int, at: Int,
     _ body: inout KernelSequence

@@ -32,7 +32,8 @@ struct JobLinear {
 /// the newest kernel: `KERNEL_WAIT 1`), layers ahead if need be, and is waited for before its own
 /// convolution. The wait holds the parser, not the kernel before, so transfer and computation overlap.
 /// A U55's queue takes one transfer: the next starts once that is known to be through. Some slices may be
-/// read in place meanwhile (``WeightStaging``, ``SliceShares``). How far neighbouring kernels overlap is worked out from the bytes they touch.
+/// read in place meanwhile (``WeightStaging``, ``SliceShares``). How far neighbouring kernels overlap is worked
+/// out from the bytes they touch.
 struct JobEmitter {
   private let accelerator: Accelerator
   /// How weights are fetched; nil when all are read in place.

@@ -42,6 +42,9 @@ public struct JobTiming: Sendable {
 
     /// Cycles of one entry of the use over time.
     public static let useCycles = MemoryChannel.bucketCycles
+
+    /// Bytes of all beats, read and written.
+    public var bytes: Int { (readBeats + writeBeats) * beatBytes }
   }
 
   /// Kernels and transfers, in issue order.
