@@ -67,52 +67,78 @@ struct ModelPipeline {
   }
 
   /// Quantises a model and compiles it. Where the recipe names bits a weight, streams take no more than
-  /// those: what padding and headers of the target's slices add is taken from the weights.
+  /// those: what the target's slices add to what rounding expects, or save of it, is reckoned with.
   ///
   /// - Parameter compile: from an integer graph to a program.
+  /// - Returns: the program, and the graph it was compiled from.
   func program(
     _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?,
     compile: (Graph) throws(DiagnosticError) -> Program
-  ) throws(DiagnosticError) -> Program {
+  ) throws(DiagnosticError) -> (program: Program, graph: Graph) {
     guard let method = recipe.weights, case .bitsPerWeight(let bits) = method.grid else {
-      return try compile(quantised(model, recipe: recipe, calibration: calibration))
+      let graph = try quantised(model, recipe: recipe, calibration: calibration)
+      return (try compile(graph), graph)
     }
-    let observed = try observed(
-      model, calibration: calibration, tokens: method.curvatureTokens, holdsOut: false)
-    return try program(observed, recipe: recipe, method: method, within: bits, compile: compile)
+    // Only the basis is kept: what was observed takes more memory than the model.
+    let basis = try RoundingBasis(
+      observed(
+        model, calibration: calibration, tokens: method.curvatureTokens, holdsOut: false),
+      recipe: recipe, method: method)
+    return try program(basis, recipe: recipe, within: bits, compile: compile)
   }
 
-  /// As above, of a watched model: the program of most bits a weight that takes no more than `bits`.
+  /// As above, of a model that was watched: the program of most bits a weight that takes no more than
+  /// `bits`.
+  ///
+  /// Steps of compensation take longest: a second try with them is made only where the first took too
+  /// much.
   func program(
-    _ observed: ObservedModel, recipe: QuantizationRecipe, method: WeightMethod,
-    within bits: Double, compile: (Graph) throws(DiagnosticError) -> Program
-  ) throws(DiagnosticError) -> Program {
-    var method = method
-    var asked = bits
-    var least: Program?
-    if method.compensationSteps > 0 {
-      // Padding and headers show without the steps that take longest.
-      var plain = method
-      plain.compensationSteps = 0
-      plain.tuningSteps = 0
-      let found = try compile(quantised(observed, recipe: recipe, method: plain).graph)
-        .manifest.report.bitsPerWeight
-      if found > bits { asked = max(asked - (found - bits), WeightMethod.streamBits.lowerBound) }
-    }
-    for _ in 0..<4 {
-      method.grid = .bitsPerWeight(asked)
-      let program = try compile(quantised(observed, recipe: recipe, method: method).graph)
+    _ basis: RoundingBasis, recipe: QuantizationRecipe, within bits: Double,
+    compile: (Graph) throws(DiagnosticError) -> Program
+  ) throws(DiagnosticError) -> (program: Program, graph: Graph) {
+    var basis = basis
+    let isCompensated = basis.method.compensationSteps > 0
+    let range = WeightMethod.streamBits
+    // What streams take beyond what rounding expects of them, which depends on how they are cut.
+    var excess = 0.0
+    var knowsCut = false
+    func attempt(
+      _ basis: inout RoundingBasis
+    ) throws(DiagnosticError) -> (program: Program, graph: Graph, bits: Double) {
+      let asked = min(max(bits - excess, range.lowerBound), range.upperBound)
+      basis.method.grid = .bitsPerWeight(asked)
+      let made = try quantised(basis, recipe: recipe)
+      let program = try compile(made.graph)
       let found = program.manifest.report.bitsPerWeight
-      if found < least?.manifest.report.bitsPerWeight ?? .infinity { least = program }
-      guard found > bits else { return program }
-      asked = max(asked - (found - bits) - 0.001, WeightMethod.streamBits.lowerBound)
+      let (cut, whole) = (made.report.bitsPerWeight, made.report.wholeBitsPerWeight)
+      if !knowsCut, abs(found - whole) < abs(found - cut) { basis.method.sliceWeights = nil }
+      knowsCut = true
+      excess = found - (basis.method.sliceWeights == nil ? whole : cut)
+      return (program, made.graph, found)
     }
-    guard let least else { throw DiagnosticError("quantize.bits", "nothing was compiled") }
+    if isCompensated {
+      let method = basis.method
+      basis.method.compensationSteps = 0
+      basis.method.tuningSteps = 0
+      _ = try attempt(&basis)
+      basis.method.compensationSteps = method.compensationSteps
+      basis.method.tuningSteps = method.tuningSteps
+      // With steps it may come to a little more.
+      excess += 0.002 * bits
+    }
+    var best: (program: Program, graph: Graph, bits: Double)?
+    var least = Double.infinity
+    for _ in 0..<4 {
+      let made = try attempt(&basis)
+      least = min(least, made.bits)
+      if made.bits <= bits, made.bits > best?.bits ?? 0 { best = made }
+      if let best, isCompensated || best.bits > 0.99 * bits { break }
+      excess += 0.001
+    }
+    if let best { return (best.program, best.graph) }
     throw DiagnosticError(
       "quantize.bits",
-      String(
-        format: "the streams take %.3f bits a weight at least, not %.3f",
-        least.manifest.report.bitsPerWeight, bits),
+      String(format: "the streams take %.3f bits a weight at least, not %.3f", least, bits),
       wayOut: "more bits a weight")
   }
 
@@ -133,10 +159,16 @@ struct ModelPipeline {
   func quantised(
     _ observed: ObservedModel, recipe: QuantizationRecipe, method: WeightMethod
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
+    try quantised(RoundingBasis(observed, recipe: recipe, method: method), recipe: recipe)
+  }
+
+  /// Quantises from a basis.
+  private func quantised(
+    _ basis: RoundingBasis, recipe: QuantizationRecipe
+  ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
     let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
-    let made = try Quantizer.quantize(
-      observed, recipe: recipe, method: method, progress: bar.update)
+    let made = try Quantizer.quantize(basis, progress: bar.update)
     try Self.verify(made.graph, after: "quantising to \(recipe.name)")
     return made
   }

@@ -31,8 +31,9 @@ struct WeightMethodTests {
       _ method: WeightMethod, text: [[Int32]] = []
     ) throws -> (divergence: Double, report: WeightReport) {
       let made = try Quantizer.roundedFloat(
-        model.graph, recipe: .w8a16, calibration: calibration, curvature: curvature,
-        method: method, text: text)
+        RoundingBasis(
+          model.graph, recipe: .w8a16, calibration: calibration, curvature: curvature,
+          method: method, text: text))
       var float = try FloatLogitModel(model.graph)
       var rounded = try FloatLogitModel(made.graph)
       let result = try Evaluation.compare(

@@ -158,7 +158,7 @@ struct CompileCommand: ParsableCommand {
         model, recipe: recipe, calibration: calibration, pipeline: pipeline, compile: compiled)
       : try pipeline.program(model, recipe: recipe, calibration: calibration) {
         graph throws(DiagnosticError) in try compiled(graph, recipe)
-      }
+      }.program
     try PackageEmitter(program: program, runtimeSources: runtime).write(to: writer)
     let seconds = Date().timeIntervalSince(start)
 

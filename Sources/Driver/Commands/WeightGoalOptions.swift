@@ -95,9 +95,10 @@ struct WeightGoalOptions: ParsableArguments {
         return try compile(
           pipeline.quantised(observed, recipe: recipe, method: method).graph, recipe)
       }
-      return try pipeline.program(observed, recipe: recipe, method: method, within: bits) {
+      let basis = try RoundingBasis(observed, recipe: recipe, method: method)
+      return try pipeline.program(basis, recipe: recipe, within: bits) {
         graph throws(DiagnosticError) in try compile(graph, recipe)
-      }
+      }.program
     }
     func rounded(_ bits: Double) throws(DiagnosticError) -> Program {
       try rounded(bits, within: false)

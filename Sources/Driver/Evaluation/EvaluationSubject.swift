@@ -120,7 +120,7 @@ struct EvaluationSubject: Sendable {
     let program = try pipeline.program(imported, recipe: recipe, calibration: plan.calibration) {
       graph throws(DiagnosticError) in
       try pipeline.compiled(graph, of: imported, recipe: recipe, target: target)
-    }
+    }.program
     make = { () throws(DiagnosticError) in try CompiledLogitModel(program) }
     self.program = program
     manifest = program.manifest
@@ -134,14 +134,11 @@ struct EvaluationSubject: Sendable {
     _ pipeline: ModelPipeline
   ) throws(DiagnosticError) -> (Graph, Manifest) {
     let target = try TargetLibrary.find(plan.target)
-    // The last graph compiled is the one whose program is returned.
-    var last = imported.graph
-    let program = try pipeline.program(imported, recipe: recipe, calibration: plan.calibration) {
+    let made = try pipeline.program(imported, recipe: recipe, calibration: plan.calibration) {
       graph throws(DiagnosticError) in
-      last = graph
-      return try pipeline.compiled(graph, of: imported, recipe: recipe, target: target)
+      try pipeline.compiled(graph, of: imported, recipe: recipe, target: target)
     }
-    return (last, program.manifest)
+    return (made.graph, made.program.manifest)
   }
 
   private static func checksum(_ graph: Graph) -> UInt32 {

@@ -32,8 +32,7 @@ public struct QuantizationStudy: Sendable {
     progress: ObservedModel.Progress
   ) throws(DiagnosticError) {
     let made = try Quantizer.migrated(
-      observed.graph, recipe: recipe, calibration: observed.calibration,
-      curvature: observed.curvature, method: method, text: observed.text, progress: progress)
+      RoundingBasis(observed, recipe: recipe, method: method), progress: progress)
     integer = made.graph
     float = try made.migration.applied(to: observed.graph)
     function = try Self.scored(observed.graph)

@@ -13,6 +13,9 @@ struct BitBudget {
 
   private let first: Double
   private var spent = 0.0
+  /// Of the last layers' steps, the largest that took too many bits and the smallest that did not.
+  private var fine: Double?
+  private var coarse: Double?
   /// Of the layers not rounded yet, the bits expected at the first step, and the weights.
   private var left: (bits: Double, count: Double)
 
@@ -54,9 +57,19 @@ struct BitBudget {
   /// Whether they fit and leave hardly anything.
   func isFilled(bits: Int) -> Bool { fits(bits: bits) && spent + Double(bits) > 0.998 * limit }
 
-  /// Chooses another step for the last layers, which took too many bits or left too many.
+  /// Chooses another step for the last layers, which took too many bits or left too many at the step they
+  /// were rounded with. Between a step that is too fine and one that is too coarse it stays between them.
   mutating func retry(bits: Int, count: Int) {
+    if fits(bits: bits) {
+      coarse = min(coarse ?? lossStep, lossStep)
+    } else {
+      fine = max(fine ?? lossStep, lossStep)
+    }
     let excess = (spent + Double(bits) - 0.999 * limit) / Double(max(count, 1))
     lossStep *= exp2(min(max(Self.stepsPerBit * excess, -2), 2))
+    guard let fine, let coarse, fine < coarse, !(fine < lossStep && lossStep < coarse) else {
+      return
+    }
+    lossStep = (fine * coarse).squareRoot()
   }
 }

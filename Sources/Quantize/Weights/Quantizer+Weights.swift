@@ -24,110 +24,72 @@ extension Quantizer {
     method: WeightMethod, text: [[Int32]] = [],
     progress: ObservedModel.Progress = { _, _, _ in }
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
-    let made = try migrated(
-      graph, recipe: recipe, calibration: calibration, curvature: curvature, method: method,
-      text: text, progress: progress)
+    try quantize(
+      RoundingBasis(
+        graph, recipe: recipe, calibration: calibration, curvature: curvature, method: method,
+        text: text), progress: progress)
+  }
+
+  /// Quantises once more from the same basis.
+  ///
+  /// - Parameter progress: called with what is done, and how much of how much.
+  public static func quantize(
+    _ basis: RoundingBasis, progress: ObservedModel.Progress = { _, _, _ in }
+  ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
+    let made = try migrated(basis, progress: progress)
     return (made.graph, made.report)
   }
 
   /// As above, with the rescalings that were chosen.
   static func migrated(
-    _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
-    method: WeightMethod, text: [[Int32]] = [], progress: ObservedModel.Progress
+    _ basis: RoundingBasis, progress: ObservedModel.Progress
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport, migration: Migration) {
-    let solver = try settled(
-      method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
+    let solver = try basis.solver()
     let scales = try ScalePlan(
-      graph, recipe: recipe, calibration: calibration, migration: solver.migration)
-    let (weights, report) = try solver.solve(compensator: compensator(graph, method, text)) {
+      basis.graph, recipe: basis.recipe, calibration: basis.calibration,
+      migration: solver.migration)
+    let (weights, report) = try solver.solve(compensator: compensator(basis)) {
       progress("rounding weights", $0, $1)
     }
     var builder = IntegerGraphBuilder(
-      graph, recipe: recipe, calibration: calibration, migration: solver.migration,
-      scales: scales, rounded: try tuned(weights, solver, method, text, progress))
+      basis.graph, recipe: basis.recipe, calibration: basis.calibration,
+      migration: solver.migration, scales: scales,
+      rounded: try tuned(weights, solver, basis, progress))
     return (try builder.build(), report, solver.migration)
   }
 
   /// The float model with rounded weights in place of its own: what rounding costs by itself.
   public static func roundedFloat(
-    _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
-    method: WeightMethod, text: [[Int32]] = []
+    _ basis: RoundingBasis
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
-    let solver = try settled(
-      method, graph, recipe: recipe, calibration: calibration, curvature: curvature)
-    let (weights, report) = try solver.solve(compensator: compensator(graph, method, text)) {
-      _, _ in
-    }
-    let tuned = try tuned(weights, solver, method, text) { _, _, _ in }
+    let solver = try basis.solver()
+    let (weights, report) = try solver.solve(compensator: compensator(basis)) { _, _ in }
+    let tuned = try tuned(weights, solver, basis) { _, _, _ in }
     return (solver.restored(tuned), report)
   }
 
   /// What lets free layers move, where the method asks for it, there is text, and the model is small
   /// enough: weights and momenta take eight bytes for each.
-  static func compensator(
-    _ graph: Graph, _ method: WeightMethod, _ text: [[Int32]]
+  private static func compensator(
+    _ basis: RoundingBasis
   ) throws(DiagnosticError) -> WeightCompensator? {
-    guard method.compensationSteps > 0, !text.isEmpty,
+    let (graph, method) = (basis.graph, basis.method)
+    guard method.compensationSteps > 0, !basis.text.isEmpty,
       try LinearLayer.all(in: graph).reduce(0, { $0 + $1.rows * $1.columns })
         <= WeightCompensator.mostWeights
     else { return nil }
     return try WeightCompensator(
-      graph, text, steps: method.compensationSteps, rate: method.compensationRate)
+      graph, basis.text, steps: method.compensationSteps, rate: method.compensationRate)
   }
 
   /// Rounded weights with tuned steps, where the method asks for it and there is text.
   private static func tuned(
     _ weights: [ConstantID: WeightQuantizer.Result], _ solver: WeightSolver,
-    _ method: WeightMethod, _ text: [[Int32]], _ progress: ObservedModel.Progress
+    _ basis: RoundingBasis, _ progress: ObservedModel.Progress
   ) throws(DiagnosticError) -> [ConstantID: WeightQuantizer.Result] {
-    guard method.tuningSteps > 0, !text.isEmpty else { return weights }
+    let steps = basis.method.tuningSteps
+    guard steps > 0, !basis.text.isEmpty else { return weights }
     var tuner = try ScaleTuner(solver, weights)
-    return try tuner.tune(text, steps: method.tuningSteps) { progress("tuning scales", $0, $1) }
-  }
-
-  /// A solver for a method.
-  static func solver(
-    _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
-    factors: CurvatureFactors, method: WeightMethod
-  ) throws(DiagnosticError) -> WeightSolver {
-    let migration = Migration(
-      graph, calibration: calibration, recipe: recipe,
-      columns: ColumnScaling(factors, method: method))
-    return try WeightSolver(
-      graph, migration: migration, curvature: curvature, factors: factors, method: method)
-  }
-
-  /// A solver for a method whose power of column scaling is the one that is expected to lose least at
-  /// the bits it asks for, judged on a part of the rows (the search of AWQ).
-  private static func settled(
-    _ method: WeightMethod, _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration,
-    curvature: Curvature
-  ) throws(DiagnosticError) -> WeightSolver {
-    let factors = try CurvatureFactors(
-      graph, curvature, migration: Migration(graph, calibration: calibration, recipe: recipe),
-      method: method)
-    func solver(_ method: WeightMethod) throws(DiagnosticError) -> WeightSolver {
-      try self.solver(
-        graph, recipe: recipe, calibration: calibration, curvature: curvature, factors: factors,
-        method: method)
-    }
-    guard method.searchesPower, recipe.activations != .int8,
-      case .bitsPerWeight(let bits) = method.grid
-    else { return try solver(method) }
-    var best: WeightSolver?
-    var least = Double.infinity
-    for power: Float in [0.5, 0.25, 0, 0.75] {
-      var candidate = method
-      candidate.columnPower = power
-      let solver = try solver(candidate)
-      let step = try solver.search(bitsPerWeight: bits)
-      let expected = try solver.sampled(lossStep: step).expectedDivergence
-      if expected < least {
-        least = expected
-        best = solver
-      }
-    }
-    if let best { return best }
-    return try solver(method)
+    return try tuner.tune(basis.text, steps: steps) { progress("tuning scales", $0, $1) }
   }
 }

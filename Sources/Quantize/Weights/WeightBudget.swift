@@ -18,9 +18,7 @@ extension Quantizer {
     _ observed: ObservedModel, recipe: QuantizationRecipe, method: WeightMethod,
     progress: ObservedModel.Progress
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport) {
-    try quantize(
-      observed.graph, recipe: recipe, calibration: observed.calibration,
-      curvature: observed.curvature, method: method, text: observed.text, progress: progress)
+    try quantize(RoundingBasis(observed, recipe: recipe, method: method), progress: progress)
   }
 
   /// The choices from about two bits a weight to eight, each from a part of the rows, and the
@@ -56,13 +54,9 @@ extension Quantizer {
   private static func solver(
     _ observed: ObservedModel, recipe: QuantizationRecipe, method: WeightMethod
   ) throws(DiagnosticError) -> WeightSolver {
-    let migration = Migration(observed.graph, calibration: observed.calibration, recipe: recipe)
-    return try solver(
-      observed.graph, recipe: recipe, calibration: observed.calibration,
-      curvature: observed.curvature,
-      factors: try CurvatureFactors(
-        observed.graph, observed.curvature, migration: migration, method: method),
-      method: method)
+    var method = method
+    method.searchesPower = false
+    return try RoundingBasis(observed, recipe: recipe, method: method).solver()
   }
 
   /// Quantises within a bound on the divergence, with as few bits as a few tries find.

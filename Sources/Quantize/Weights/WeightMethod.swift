@@ -40,6 +40,9 @@ public struct WeightMethod: Hashable, Sendable {
   /// The most tokens run backwards to see what errors cost.
   public var curvatureTokens = 8192
 
+  /// Weights of a depth slice, about, which have a palette to themselves; nil where a layer is one slice.
+  public var sliceWeights: Int? = 16_384
+
   /// A method for a grid.
   public init(grid: Grid) { self.grid = grid }
 

@@ -8,6 +8,8 @@ public struct WeightReport: Sendable {
     public var count: Int
     /// Bits in the stream, estimated from the statistics of the integers.
     public var bits: Int
+    /// The same if the layer were one slice, whatever the method says.
+    public var wholeBits: Int
     /// Nats of divergence per token that its errors are expected to cost.
     public var expectedDivergence: Double
   }
@@ -19,6 +21,12 @@ public struct WeightReport: Sendable {
   public var bitsPerWeight: Double {
     let count = layers.reduce(0) { $0 + $1.count }
     return Double(layers.reduce(0) { $0 + $1.bits }) / Double(max(count, 1))
+  }
+
+  /// Mean bits of a weight in the stream if every layer were one slice.
+  public var wholeBitsPerWeight: Double {
+    let count = layers.reduce(0) { $0 + $1.count }
+    return Double(layers.reduce(0) { $0 + $1.wholeBits }) / Double(max(count, 1))
   }
 
   /// The sum over layers.

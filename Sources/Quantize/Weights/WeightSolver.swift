@@ -34,8 +34,8 @@ struct WeightSolver {
 
   /// Prepares the layers of `score` (or `decode`).
   init(
-    _ graph: Graph, migration: Migration, curvature: Curvature, factors: CurvatureFactors,
-    method: WeightMethod
+    _ graph: Graph, migration: Migration, sensitivities: [Site: [Float]],
+    factors: CurvatureFactors, method: WeightMethod
   ) throws(DiagnosticError) {
     self.graph = graph
     self.migration = migration
@@ -46,7 +46,7 @@ struct WeightSolver {
     layers = all.map { layer in
       let outputs = factors.outputs[layer.site]
       var costs = Self.migrated(
-        curvature.sensitivities[layer.site] ?? [Float](repeating: 1, count: layer.rows),
+        sensitivities[layer.site] ?? [Float](repeating: 1, count: layer.rows),
         layer.id, migration)
       if let outputs {
         let rows = migration.rowFactors[layer.id]
@@ -243,6 +243,7 @@ struct WeightSolver {
       // Sampled layers weigh as much as they will in the whole.
       let factor = Double(layer.rows * layer.columns) / Double(max(line.count, 1))
       line.bits = Int(Double(line.bits) * factor)
+      line.wholeBits = Int(Double(line.wholeBits) * factor)
       line.expectedDivergence *= factor
       line.count = layer.rows * layer.columns
       report.layers.append(line)
@@ -307,7 +308,8 @@ struct WeightSolver {
     let loss = zip(losses, weights).reduce(0.0) { $0 + 0.5 * Double($1.0) * Double($1.1) }
     let line = WeightReport.Layer(
       name: layer.layer.name, count: integers.count,
-      bits: Self.streamBits(integers, matrix.columns), expectedDivergence: loss)
+      bits: Self.streamBits(integers, matrix.columns, slice: method.sliceWeights),
+      wholeBits: Self.streamBits(integers, matrix.columns, slice: nil), expectedDivergence: loss)
     let least = (steps.max() ?? 0) * 0x1p-20
     let scales = steps.map { $0 > 0 ? max($0, least) : max(least, 1e-20) }
     return (
@@ -360,10 +362,10 @@ struct WeightSolver {
     return counts
   }
 
-  /// Bits of a stream cut as the compiler cuts it, a palette of its own for each part.
-  private static func streamBits(_ integers: [Int8], _ columns: Int) -> Int {
-    let part = max(1, 131_072 / max(columns, 1)) * columns
-    return Swift.stride(from: 0, to: integers.count, by: part).reduce(0) {
+  /// Bits of a stream cut about as the compiler cuts it, a palette of its own for each slice.
+  private static func streamBits(_ integers: [Int8], _ columns: Int, slice: Int?) -> Int {
+    let part = slice.map { max(1, $0 / 16 / max(columns, 1)) * 16 * columns } ?? integers.count
+    return Swift.stride(from: 0, to: integers.count, by: max(part, 1)).reduce(0) {
       $0 + WeightPrices(counts: counts(integers[$1..<min($1 + part, integers.count)])).total
     }
   }
