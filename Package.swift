@@ -76,7 +76,7 @@ let package = Package(
     tests("Session", ["Codegen", "Passes", "Quantize", "Reference", "Importers"]),
     tests("TFLiteRuntime"),
     tests("Analysis", ["Codegen", "Importers", "TargetModel"]),
-    tests("Driver", ["ProgramFormat"]),
+    tests("Driver", ["Codegen", "ProgramFormat", "Quantize"]),
     tests("DeviceRuntime", ["Tokenizers"]),
   ],
   swiftLanguageModes: [.v6]

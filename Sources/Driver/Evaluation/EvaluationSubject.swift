@@ -76,8 +76,7 @@ struct EvaluationSubject: Sendable {
         "has \(other.configuration.vocabulary) tokens, \(mismatch(vocabulary))",
         at: SourceLocation(file: path))
     }
-    let reference = try FloatLogitModel(other.graph)
-    makeReference = { () throws(DiagnosticError) in reference }
+    try compare(with: other.graph)
     contentChecksum ^= Self.checksum(other.graph)
   }
 
@@ -89,9 +88,9 @@ struct EvaluationSubject: Sendable {
     name = imported.name
     context = imported.configuration.context
     self.tokenizer = tokenizer
-    let float = try FloatLogitModel(imported.graph)
     contentChecksum = Self.checksum(imported.graph)
     guard plan.stage != .float else {
+      let float = try FloatLogitModel(imported.graph)
       make = { () throws(DiagnosticError) in float }
       guard let path = plan.floatModel else { return }
       // Another file's weights of the same model: what some other quantisation of it costs.
@@ -100,7 +99,6 @@ struct EvaluationSubject: Sendable {
       ) { "\(plan.model) \($0): they are not the same model" }
       return
     }
-    makeReference = { () throws(DiagnosticError) in float }
     guard let recipe = QuantizationRecipe(name: plan.quant) else {
       throw DiagnosticError("quantize.recipe", "there is no recipe '\(plan.quant)'")
     }
@@ -114,6 +112,7 @@ struct EvaluationSubject: Sendable {
       contentChecksum ^= Self.checksum(graph)
       let integer = try IntegerLogitModel(graph)
       make = { () throws(DiagnosticError) in integer }
+      try compare(with: imported.graph)
       return
     }
     let target = try TargetLibrary.find(plan.target)
@@ -125,6 +124,14 @@ struct EvaluationSubject: Sendable {
     self.program = program
     manifest = program.manifest
     contentChecksum = Self.checksum(imported.graph) ^ Self.checksum(program)
+    try compare(with: imported.graph)
+  }
+
+  /// Makes a float graph what is compared with. Its numbers take much memory: after quantising, which
+  /// does, too.
+  private mutating func compare(with graph: Graph) throws(DiagnosticError) {
+    let reference = try FloatLogitModel(graph)
+    makeReference = { () throws(DiagnosticError) in reference }
   }
 
   /// The integer graph that is compiled for the plan's target, within the bits its recipe names, and
