@@ -14,6 +14,12 @@ extension MigratedMatrix {
     return Array(Swift.stride(from: 0, to: rows, by: step))
   }
 
+  /// Rows that tell how often each integer occurs, at least 256 of them; nil where all are looked at.
+  var rowsForPrices: [Int]? {
+    guard rows * columns >= 1 << 18, rows >= 512 else { return nil }
+    return Array(Swift.stride(from: 0, to: rows, by: min(rows / 256, 8)))
+  }
+
   /// The given rows.
   func picking(_ chosen: [Int]) -> MigratedMatrix {
     var picked: [Float] = []

@@ -279,12 +279,16 @@ struct WeightSolver {
       let mean = costs.map { $0.reduce(0, +) / Float(max($0.count, 1)) } ?? 1
       steps = Self.steps(matrix, sensitivities, meanCost: mean, lossStep)
       if method.rateWeight > 0 {
-        // Prices from what plain rounding gives, then from what weighing bits made of it.
+        // Prices from what plain rounding gives, then from what weighing bits made of it: of a large
+        // matrix, seen on a part of the rows.
+        let rows = matrix.rowsForPrices
+        let part = rows.map { matrix.picking($0) } ?? matrix
+        let partSteps = rows.map { $0.map { steps[$0] } } ?? steps
         var plain = rounder
         plain.factor = nil
         rounder.exchange = 8.66 / method.rateWeight
-        rounder.prices = WeightPrices(counts: Self.counts(plain.round(matrix, steps: steps))).bits
-        let first = rounder.round(matrix, steps: steps)
+        rounder.prices = WeightPrices(counts: Self.counts(plain.round(part, steps: partSteps))).bits
+        let first = rounder.round(part, steps: partSteps)
         rounder.prices = WeightPrices(counts: Self.counts(first)).bits
       }
     } else {
