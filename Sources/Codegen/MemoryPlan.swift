@@ -21,9 +21,9 @@ struct MemoryPlan {
     var entries: [Manifest.RegionEntry] = []
     var problems: [Diagnostic] = []
     // What has to be fast comes first, so that a large cache cannot push the arena out.
-    for region in [Region.arena, .staging, .state, .params, .weights] {
+    for region in [Region.arena, .state, .params, .near, .weights] {
       let bytes = sizes[region] ?? 0
-      let candidates = target.candidates(for: region.kind)
+      let candidates = Self.candidates(for: region, of: target)
       let place = candidates.first { memory in
         Self.aligned(used[memory.name] ?? 0) + bytes <= memory.size.count
       }
@@ -51,6 +51,18 @@ struct MemoryPlan {
     self.entries = entries.sorted { $0.index < $1.index }
   }
 
+  /// Bytes that are left in a memory.
+  func free(in memory: Target.Memory) -> Int { memory.size.count - (used[memory.name] ?? 0) }
+
+  /// The memories a region may live in, best first. Of near weights, what may live in on-chip RAM is resident
+  /// there, among the params.
+  private static func candidates(for region: Region, of target: Target) -> [Target.Memory] {
+    let all = target.candidates(for: region.kind)
+    guard region == .near else { return all }
+    let others = all.filter { !$0.kind.isOnChipRAM }
+    return others.isEmpty ? all : others
+  }
+
   private static func aligned(_ offset: Int) -> Int { (offset + 15) / 16 * 16 }
 
   private static func doesNotFit(
@@ -65,8 +77,7 @@ struct MemoryPlan {
       switch region {
       case .state: "a shorter --context: the KV cache shrinks in proportion"
       case .arena: "a smaller --prefill batch"
-      case .staging: "a target with more SRAM"
-      case .weights, .params: "a target with more flash, or a smaller model"
+      case .weights, .near, .params: "a target with more flash, or a smaller model"
       }
     return Diagnostic(
       "target.too-small",
@@ -80,9 +91,8 @@ extension Region {
   /// The kind of data a target places by.
   var kind: Target.DataKind {
     switch self {
-    case .weights: .weights
+    case .weights, .near: .weights
     case .arena: .arena
-    case .staging: .staging
     case .state: .state
     case .params: .params
     }
