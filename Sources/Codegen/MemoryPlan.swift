@@ -12,10 +12,12 @@ struct MemoryPlan {
   let used: [String: Int]
 
   /// Places regions of the given sizes into the target's memories, each whole into the first of its
-  /// candidates that has room.
+  /// candidates that has room. `advice` knows what would make a region fit into so many bytes.
   ///
   /// Throws `DiagnosticError` for each region that fits nowhere, saying by how many bytes.
-  init(sizes: [Region: Int], target: Target) throws(DiagnosticError) {
+  init(
+    sizes: [Region: Int], target: Target, advice: (Region, Int) -> String? = { _, _ in nil }
+  ) throws(DiagnosticError) {
     var used: [String: Int] = [:]
     var memories: [Region: Target.Memory] = [:]
     var entries: [Manifest.RegionEntry] = []
@@ -28,8 +30,11 @@ struct MemoryPlan {
         Self.aligned(used[memory.name] ?? 0) + bytes <= memory.size.count
       }
       guard let place else {
+        let room = candidates.map { $0.size.count - Self.aligned(used[$0.name] ?? 0) }.max() ?? 0
         problems.append(
-          Self.doesNotFit(region, bytes: bytes, candidates: candidates, used: used, target: target))
+          Self.doesNotFit(
+            region, bytes: bytes, candidates: candidates, used: used, target: target,
+            advice: advice(region, room)))
         continue
       }
       let offset = Self.aligned(used[place.name] ?? 0)
@@ -66,7 +71,8 @@ struct MemoryPlan {
   private static func aligned(_ offset: Int) -> Int { (offset + 15) / 16 * 16 }
 
   private static func doesNotFit(
-    _ region: Region, bytes: Int, candidates: [Target.Memory], used: [String: Int], target: Target
+    _ region: Region, bytes: Int, candidates: [Target.Memory], used: [String: Int],
+    target: Target, advice: String?
   ) -> Diagnostic {
     let notes = candidates.map { memory in
       let free = max(memory.size.count - (used[memory.name] ?? 0), 0)
@@ -75,7 +81,7 @@ struct MemoryPlan {
     }
     let wayOut =
       switch region {
-      case .state: "a shorter --context: the KV cache shrinks in proportion"
+      case .state: "a target with more RAM: the KV cache grows with --context"
       case .arena: "a smaller --prefill batch"
       case .weights, .near, .params: "a target with more flash, or a smaller model"
       }
@@ -83,7 +89,7 @@ struct MemoryPlan {
       "target.too-small",
       "\(target.name) cannot hold the \(region.name): \(bytes) bytes fit none of "
         + (candidates.map(\.name).joined(separator: ", ")),
-      notes: notes, wayOut: wayOut)
+      notes: notes, wayOut: advice.map { "\($0), or \(wayOut)" } ?? wayOut)
   }
 }
 

@@ -179,7 +179,11 @@ public struct ProgramCompiler {
       }
       let arena = scheduled.map(\.plan.bytes).max() ?? 0
       // Nothing is encoded for a target that cannot hold the parts whose size is already known.
-      let plan = try MemoryPlan(sizes: [.arena: arena, .state: state.bytes], target: target)
+      let plan = try MemoryPlan(
+        sizes: [.arena: arena, .state: state.bytes], target: target,
+        advice: { region, room in
+          region == .state ? Self.shorterContext(state, room: room) : nil
+        })
       return Candidate(
         scheduled: scheduled, state: state, alignment: alignment, arena: arena,
         places: plan.entries.map(\.memory),
@@ -199,6 +203,23 @@ public struct ProgramCompiler {
       made.append(next)
     }
     return made.isEmpty ? [try candidate(nil)] : made
+  }
+
+  /// The longest context whose caches fit into `room` bytes, about; nil for none worth the name.
+  private static func shorterContext(_ state: StateLayout, room: Int) -> String? {
+    let positions = state.caches.context * room / max(state.bytes, 1) / 16 * 16
+    return positions >= 16 && positions < state.caches.context ? "--context \(positions)" : nil
+  }
+
+  /// Bits a weight at which the weights region would fit into `room` bytes; nil when none would do. Of its
+  /// `tables` bytes, what is no weight stream stays as it is, and other regions take what they took.
+  private static func fewerBits(
+    _ packed: WeightPacker.Result, tables: Int, room: Int
+  ) -> String? {
+    guard packed.weightCount > 0 else { return nil }
+    let streams = packed.streamBytes - (tables - room)
+    let bits = (Double(streams) * 80 / Double(packed.weightCount)).rounded(.down) / 10
+    return bits >= 1.6 ? "--bits-per-weight \(bits)" : nil
   }
 
   /// How many channels a function's embeddings have.
@@ -249,7 +270,13 @@ public struct ProgramCompiler {
       .near: packed.content(of: .near).count, .state: candidate.state.bytes,
       .params: params.bytes,
     ]
-    let memory = try MemoryPlan(sizes: sizes, target: target)
+    let memory = try MemoryPlan(
+      sizes: sizes, target: target,
+      advice: { region, room in
+        region == .weights
+          ? Self.fewerBits(packed, tables: tables.bytes, room: room)
+          : region == .state ? Self.shorterContext(candidate.state, room: room) : nil
+      })
     var decode = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
     decode.add(emitted.events[0])
     for (region, bytes) in emitted.decodeBytes {
