@@ -101,9 +101,9 @@ extension ProgramCompiler {
     let resident = residentRoom(beside: sizes)
     rooms[.params] = resident
     sizes[.params, default: 0] += resident
-    sizes[.weights] = Self.weightBytes(graph)
+    let fetched = linear.reduce(0) { $0 + graph[$1].type.byteCount } - resident
     rooms[.near] = nearRoom(
-      beside: sizes, weights: linear.reduce(0) { $0 + graph[$1].type.byteCount } - resident)
+      beside: sizes, weights: Self.weightBytes(graph) - resident, fetched: fetched)
     return rooms
   }
 
@@ -134,19 +134,27 @@ extension ProgramCompiler {
   }
 
   /// Bytes of weights to keep in a memory that is nearer than that of the others, such as MRAM beside flash: no
-  /// more than are read while the others are.
-  private func nearRoom(beside sizes: [Region: Int], weights: Int) -> Int {
+  /// more than are read while the others are, unless those would not fit.
+  ///
+  /// - Parameters:
+  ///   - weights: bytes of all that is to be placed.
+  ///   - fetched: bytes of what is read for every token.
+  private func nearRoom(beside sizes: [Region: Int], weights: Int, fetched: Int) -> Int {
+    let candidates = target.candidates(for: .weights)
     guard options.nearBytes != 0, let plan = try? MemoryPlan(sizes: sizes, target: target),
-      let far = plan.memories[.weights]
+      let far = candidates.first(where: { plan.free(in: $0) >= weights }) ?? candidates.last
     else { return 0 }
+    let isTight = plan.free(in: far) < weights
+    var sizes = sizes
+    sizes[.weights] = min(weights, plan.free(in: far) / 16 * 16)
     /// What a memory would take.
     func room(_ memory: Target.Memory) -> Int {
       let free = plan.free(in: memory)
       if let wanted = options.nearBytes { return min(wanted, free) }
-      return min(free - memory.size.count / 8, balanced(weights, memory, beside: sizes))
+      let most = free - memory.size.count / 8
+      return isTight ? most : min(most, balanced(fetched, memory, beside: sizes))
     }
-    let nearer = target.candidates(for: .weights).prefix { $0.name != far.name }
-      .filter { !$0.kind.isOnChipRAM }
+    let nearer = candidates.prefix { $0.name != far.name }.filter { !$0.kind.isOnChipRAM }
     guard let memory = nearer.max(by: { room($0) < room($1) }) else { return 0 }
     let room = room(memory)
     return room >= Self.leastRoom && isPlaced(.near, in: memory, with: room, beside: sizes)
