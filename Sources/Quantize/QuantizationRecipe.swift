@@ -20,8 +20,12 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// 15-level weights, 16-bit inputs of the linear layers.
   public static let w4a16 = QuantizationRecipe(
     name: "w4a16", activations: .int16, weights: .fourBit)
+  /// Weights of 16 values chosen for each matrix, 16-bit inputs of the linear layers: what four bits of
+  /// fixed width can do.
+  public static let c4a16 = QuantizationRecipe(
+    name: "c4a16", activations: .int16, weights: .codebook)
   /// All recipes, in the order they are listed to the user.
-  public static let all = [w8a8, w8a16, w4a8, w4a16]
+  public static let all = [w8a8, w8a16, w4a8, w4a16, c4a16]
 
   /// The recipe called `name`: one of ``all``; or `b3.8a16`, for a mean of 3.8 bits a weight in the
   /// stream. Options of ``WeightMethod`` may follow a colon: `w4a16:shrinkage=0.05`.

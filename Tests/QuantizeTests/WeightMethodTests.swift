@@ -52,6 +52,16 @@ struct WeightMethodTests {
     #expect(fed.divergence < 0.85 * plain.divergence)
   }
 
+  /// Sixteen values chosen for each matrix against fifteen even ones: both take four bits in a format of fixed
+  /// width.
+  @Test func codebookGains() throws {
+    let watched = try Watched.shared.get()
+    let even = try watched.judge(.fourBit)
+    let chosen = try watched.judge(.codebook)
+    #expect(chosen.divergence < 0.8 * even.divergence)
+    #expect(chosen.report.bitsPerWeight < 4.05)
+  }
+
   /// Columns scaled by a part of what they cost against columns as they are, on 15 levels.
   @Test func columnScalingGains() throws {
     let watched = try Watched.shared.get()

@@ -30,7 +30,8 @@ struct CompileCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Bits of weights and activations: w8a16 for accuracy, w8a8 for half the activation memory, w4a16 "
-        + "and w4a8 for 15-level weights, b3.8a16 for 3.8 bits a weight in the stream.",
+        + "and w4a8 for 15-level weights, c4a16 for 16 values chosen for each matrix, b3.8a16 for 3.8 "
+        + "bits a weight in the stream.",
       valueName: "recipe"))
   var quant = "w8a16"
 

@@ -91,7 +91,7 @@ struct WeightSolver {
     var budget: BitBudget?
     var expected: [Double] = []
     switch method.grid {
-    case .levels: break
+    case .levels, .codebook: break
     case .lossStep(let step): lossStep = step
     case .bitsPerWeight(let bits): (budget, expected) = try plan(bitsPerWeight: bits)
     }
@@ -286,6 +286,12 @@ struct WeightSolver {
         let first = rounder.round(matrix, steps: steps)
         rounder.prices = WeightPrices(counts: Self.counts(first)).bits
       }
+    } else if case .codebook(let size) = method.grid {
+      let found = Codebook.fit(
+        matrix, columnCosts: costs ?? [Float](repeating: 1, count: matrix.columns),
+        rowCosts: sensitivities, size: size)
+      rounder.codebook = found.codebook
+      steps = found.steps
     } else {
       var limit = 127
       if case .levels(let levels) = method.grid { limit = min(max(levels, 1), 127) }
@@ -312,7 +318,8 @@ struct WeightSolver {
     let scales = steps.map { $0 > 0 ? max($0, least) : max(least, 1e-20) }
     return (
       WeightQuantizer.Result(
-        bytes: ByteSource(integers.map { UInt8(bitPattern: $0) }), scales: scales), line
+        bytes: ByteSource(integers.map { UInt8(bitPattern: $0) }), scales: scales,
+        codebook: rounder.codebook), line
     )
   }
 
