@@ -24,8 +24,14 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// fixed width can do.
   public static let c4a16 = QuantizationRecipe(
     name: "c4a16", activations: .int16, weights: .codebook)
+  /// Weights of −1, 0 and 1, 8-bit inputs of the linear layers.
+  public static let w2a8 = QuantizationRecipe(
+    name: "w2a8", activations: .int8, weights: .ternary)
+  /// Weights of −1, 0 and 1, 16-bit inputs of the linear layers.
+  public static let w2a16 = QuantizationRecipe(
+    name: "w2a16", activations: .int16, weights: .ternary)
   /// All recipes, in the order they are listed to the user.
-  public static let all = [w8a8, w8a16, w4a8, w4a16, c4a16]
+  public static let all = [w8a8, w8a16, w4a8, w4a16, c4a16, w2a8, w2a16]
 
   /// The recipe called `name`: one of ``all``; or `b3.8a16`, for a mean of 3.8 bits a weight in the
   /// stream. Options of ``WeightMethod`` may follow a colon: `w4a16:shrinkage=0.05`.

@@ -4,7 +4,7 @@ import Testing
 /// Recipes are named on command lines, in baselines and in packages.
 @Suite struct RecipeNameTests {
   @Test(arguments: [
-    "w4a16", "w4a8", "c4a16", "w4a8:codebook=15", "b3.8a16", "b2a8",
+    "w4a16", "w4a8", "c4a16", "w2a16", "w2a8", "w4a8:codebook=15", "b3.8a16", "b2a8",
     "w8a16:levels=31,power=0.25", "b4a16:rate=0.5,order=1",
   ])
   func recipesHaveNames(_ name: String) throws {

@@ -62,6 +62,23 @@ struct WeightMethodTests {
     #expect(chosen.report.bitsPerWeight < 4.05)
   }
 
+  /// On three levels, feedback against rounding to the nearest, and what compensation and tuned steps
+  /// add, at about 1.6 bits.
+  @Test func ternaryGains() throws {
+    let watched = try Watched.shared.get()
+    var method = WeightMethod(grid: .levels(limit: 1))
+    method.columnPower = 0
+    let fed = try watched.judge(method)
+    method.usesFeedback = false
+    method.feedsRows = false
+    let plain = try watched.judge(method)
+    let preset = try watched.judge(
+      .ternary, text: try StoriesTests.windows(watched.model, 120..<152))
+    #expect(fed.divergence < 0.85 * plain.divergence)
+    #expect(preset.divergence < 0.65 * fed.divergence)
+    #expect(preset.report.bitsPerWeight < 1.7)
+  }
+
   /// Columns scaled by a part of what they cost against columns as they are, on 15 levels.
   @Test func columnScalingGains() throws {
     let watched = try Watched.shared.get()

@@ -2,6 +2,7 @@ import EthosUISA
 import ProgramFormat
 import Quantize
 import Support
+import TensorCore
 import TestKit
 import Testing
 
@@ -10,7 +11,7 @@ import Testing
 /// Weights from a table of sixteen integers: palettes on U55, and on U85 as the compiler fetches them.
 @Test(
   arguments: ["alif-e7-hp", "alif-e8"],
-  ["c4a16", "w4a8:codebook=15"])
+  ["c4a16", "w2a16:adapt=2,tune=2", "w2a8:adapt=0,tune=0"])
 func fewValuesAreExact(_ target: String, _ name: String) throws {
   let recipe = try #require(QuantizationRecipe(name: name))
   let model = try CompiledModel(RandomLlama(), recipe: recipe, target: target)
@@ -48,4 +49,24 @@ func codebooksTakeFixedFourBits(_ name: String, _ isNarrow: Bool) throws {
   }
   #expect(isNarrow ? narrow > 0 && wide == 0 : narrow == 0 && wide > 0)
   try model.compareDecode([7, 11, 13])
+}
+
+/// A checkpoint of −1, 0 and 1 keeps its integers and compiles to less than 1.7 bits a weight, on both kinds of
+/// decoder, and it is exact.
+@Test(arguments: ["alif-e7-hp", "alif-e8"])
+func ternaryModelsTakeFewBits(_ target: String) throws {
+  var model = RandomLlama()
+  (model.dim, model.hidden, model.vocabulary, model.tied) = (128, 192, 256, false)
+  model.weights = { name, shape in
+    guard shape.rank == 2, !name.contains("embd"), !name.contains("rope") else { return nil }
+    var random = SplitMix64(seed: name.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
+    let step = 1.2 / Float(shape[1]).squareRoot()
+    return ConstantData(
+      floats: (0..<shape.count).map { _ in Float(Int(random.next() % 3) - 1) * step })
+  }
+  for recipe in [QuantizationRecipe.w8a16, .w4a16] {
+    let compiled = try CompiledModel(model, recipe: recipe, target: target)
+    #expect(compiled.program.manifest.report.bitsPerWeight < 1.7)
+    try compiled.compareDecode([3, 141, 59])
+  }
 }

@@ -88,11 +88,11 @@ extension Quantizer {
   /// A solver for a method.
   static func solver(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, curvature: Curvature,
-    factors: CurvatureFactors, method: WeightMethod
+    factors: CurvatureFactors, kept: KeptWeights, method: WeightMethod
   ) throws(DiagnosticError) -> WeightSolver {
     let migration = Migration(
       graph, calibration: calibration, recipe: recipe,
-      columns: ColumnScaling(factors, method: method))
+      columns: ColumnScaling(factors, method: method), kept: kept)
     return try WeightSolver(
       graph, migration: migration, curvature: curvature, factors: factors, method: method)
   }
@@ -103,13 +103,15 @@ extension Quantizer {
     _ method: WeightMethod, _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration,
     curvature: Curvature
   ) throws(DiagnosticError) -> WeightSolver {
+    let kept = try KeptWeights(graph, method: method)
     let factors = try CurvatureFactors(
-      graph, curvature, migration: Migration(graph, calibration: calibration, recipe: recipe),
+      graph, curvature,
+      migration: Migration(graph, calibration: calibration, recipe: recipe, kept: kept),
       method: method)
     func solver(_ method: WeightMethod) throws(DiagnosticError) -> WeightSolver {
       try self.solver(
         graph, recipe: recipe, calibration: calibration, curvature: curvature, factors: factors,
-        method: method)
+        kept: kept, method: method)
     }
     guard method.searchesPower, recipe.activations != .int8,
       case .bitsPerWeight(let bits) = method.grid

@@ -56,13 +56,15 @@ extension Quantizer {
   private static func solver(
     _ observed: ObservedModel, recipe: QuantizationRecipe, method: WeightMethod
   ) throws(DiagnosticError) -> WeightSolver {
-    let migration = Migration(observed.graph, calibration: observed.calibration, recipe: recipe)
+    let kept = try KeptWeights(observed.graph, method: method)
+    let migration = Migration(
+      observed.graph, calibration: observed.calibration, recipe: recipe, kept: kept)
     return try solver(
       observed.graph, recipe: recipe, calibration: observed.calibration,
       curvature: observed.curvature,
       factors: try CurvatureFactors(
         observed.graph, observed.curvature, migration: migration, method: method),
-      method: method)
+      kept: kept, method: method)
   }
 
   /// Quantises within a bound on the divergence, with as few bits as a few tries find.

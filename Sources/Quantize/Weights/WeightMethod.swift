@@ -62,6 +62,17 @@ public struct WeightMethod: Hashable, Sendable {
     method.columnPower = 0.5
     return method
   }()
+  /// Second-order rounding to −1, 0 and 1: about 1.6 bits a weight in the stream.
+  public static let ternary: WeightMethod = {
+    var method = WeightMethod.fourBit
+    method.grid = .levels(limit: 1)
+    method.columnPower = 0
+    // So coarse a grid leaves much to make good.
+    method.compensationSteps = 96
+    method.compensationRate = 1
+    method.tuningSteps = 48
+    return method
+  }()
   /// Rate–distortion optimised rounding to a mean number of bits in the stream.
   public static func stream(bitsPerWeight: Double) -> WeightMethod {
     var method = WeightMethod(grid: .bitsPerWeight(bitsPerWeight))

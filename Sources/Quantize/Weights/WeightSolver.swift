@@ -95,6 +95,15 @@ struct WeightSolver {
     case .lossStep(let step): lossStep = step
     case .bitsPerWeight(let bits): (budget, expected) = try plan(bitsPerWeight: bits)
     }
+    if let compensator {
+      // What is settled already does not move.
+      for id in migration.kept.grids.keys {
+        guard let result = migration.kept.rounded(id, rowFactors: migration.rowFactors[id]) else {
+          continue
+        }
+        compensator.settle(id, restored(id, result))
+      }
+    }
     for first in stride(from: 0, to: layers.count, by: Self.batch) {
       let part = first..<min(first + Self.batch, layers.count)
       var found = try round(part, lossStep: budget?.lossStep ?? lossStep, compensator)
@@ -256,6 +265,14 @@ struct WeightSolver {
   private func round(
     _ layer: Layer, lossStep: Double?, stride: Int, moved: ConstantData? = nil
   ) throws(DiagnosticError) -> (result: WeightQuantizer.Result, line: WeightReport.Layer) {
+    if let kept = migration.kept.rounded(layer.id, rowFactors: migration.rowFactors[layer.id]),
+      let grid = migration.kept.grids[layer.id]
+    {
+      let line = WeightReport.Layer(
+        name: layer.layer.name, count: grid.integers.count,
+        bits: Self.streamBits(grid.integers, layer.columns), expectedDivergence: 0)
+      return (kept, line)
+    }
     guard let data = moved ?? graph[layer.id].data,
       let whole = MigratedMatrix(
         data, rows: layer.rows, columns: layer.columns,
