@@ -77,8 +77,10 @@ struct ModelPipeline {
     guard let method = recipe.weights, case .bitsPerWeight(let bits) = method.grid else {
       return try compile(quantised(model, recipe: recipe, calibration: calibration))
     }
+    var prepared = model
+    prepared.graph = try Quantizer.prepared(model.graph, for: recipe)
     let observed = try observed(
-      model, calibration: calibration, tokens: method.curvatureTokens, holdsOut: false)
+      prepared, calibration: calibration, tokens: method.curvatureTokens, holdsOut: false)
     return try program(observed, recipe: recipe, method: method, within: bits, compile: compile)
   }
 

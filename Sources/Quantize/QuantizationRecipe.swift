@@ -10,6 +10,9 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// How weights are rounded beyond the nearest of 8-bit steps; nil for that.
   public var weights: WeightMethod?
 
+  /// Whether the residual stream and the values of heads are rotated before (``Quantizer/prepared(_:for:)``).
+  public var rotates = false
+
   /// 8-bit weights, 8-bit inputs of the linear layers.
   public static let w8a8 = QuantizationRecipe(name: "w8a8", activations: .int8)
   /// 8-bit weights, 16-bit inputs of the linear layers.
@@ -34,7 +37,8 @@ public struct QuantizationRecipe: Hashable, Sendable {
   public static let all = [w8a8, w8a16, w4a8, w4a16, c4a16, w2a8, w2a16]
 
   /// The recipe called `name`: one of ``all``; or `b3.8a16`, for a mean of 3.8 bits a weight in the
-  /// stream. Options of ``WeightMethod`` may follow a colon: `w4a16:shrinkage=0.05`.
+  /// stream. Options may follow a colon: `rotate=1`, and those of ``WeightMethod``, as in
+  /// `w4a16:shrinkage=0.05`.
   public init?(name: String) {
     let parts = name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     let base = parts.first.map(String.init) ?? ""
@@ -52,10 +56,20 @@ public struct QuantizationRecipe: Hashable, Sendable {
       return nil
     }
     guard parts.count > 1 else { return }
-    var method = weights ?? .eightBit
-    guard method.apply(String(parts[1])) else { return nil }
-    weights = method
     self.name = name
+    // Rotations are the model's, all other options those of a method for weights.
+    var options: [Substring] = []
+    for option in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
+      switch option {
+      case "rotate=0": rotates = false
+      case "rotate=1": rotates = true
+      default: options.append(option)
+      }
+    }
+    guard !options.isEmpty else { return }
+    var method = weights ?? .eightBit
+    guard method.apply(options.joined(separator: ",")) else { return nil }
+    weights = method
   }
 
   private init(name: String, activations: ElementType, weights: WeightMethod? = nil) {

@@ -29,6 +29,7 @@ public enum Quantizer {
     _ graph: Graph, recipe: QuantizationRecipe, calibrationTokens sequences: [[Int32]],
     tuningTokens: [[Int32]] = [], progress: (_ stage: String, _ done: Int, _ of: Int) -> Void
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport?) {
+    let graph = try prepared(graph, for: recipe)
     if let method = recipe.weights {
       let observed = try ObservedModel(
         graph, calibrationTokens: sequences, tuningTokens: tuningTokens,
@@ -39,6 +40,14 @@ public enum Quantizer {
     return (
       try quantize(graph, recipe: recipe, calibration: try calibrate(graph, on: sequences)), nil
     )
+  }
+
+  /// The float model as a recipe quantises it: rotated where it asks for that, else the graph itself. It computes
+  /// what `graph` does. Callers that calibrate or watch a model themselves do so with this.
+  public static func prepared(
+    _ graph: Graph, for recipe: QuantizationRecipe
+  ) throws(DiagnosticError) -> Graph {
+    recipe.rotates ? try ModelRotation(graph).rotated() : graph
   }
 
   /// The ranges of a model's values on token sequences, and on text of its own when it is small.

@@ -11,7 +11,7 @@ import Testing
 /// Weights from a table of sixteen integers: palettes on U55, and on U85 as the compiler fetches them.
 @Test(
   arguments: ["alif-e7-hp", "alif-e8"],
-  ["c4a16", "w2a16:adapt=2,tune=2", "w2a8:adapt=0,tune=0"])
+  ["c4a16", "c4a16:rotate=1", "w2a16:adapt=2,tune=2", "w2a8:adapt=0,tune=0"])
 func fewValuesAreExact(_ target: String, _ name: String) throws {
   let recipe = try #require(QuantizationRecipe(name: name))
   let model = try CompiledModel(RandomLlama(), recipe: recipe, target: target)
