@@ -10,8 +10,8 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// How weights are rounded beyond the nearest of 8-bit steps; nil for that.
   public var weights: WeightMethod?
 
-  /// Whether the residual stream and the values of heads are rotated before (``Quantizer/prepared(_:for:)``).
-  public var rotates = false
+  /// What is rotated before the model is looked at (``Quantizer/prepared(_:for:)``).
+  public var rotations: ModelRotations = []
 
   /// 8-bit weights, 8-bit inputs of the linear layers.
   public static let w8a8 = QuantizationRecipe(name: "w8a8", activations: .int8)
@@ -37,7 +37,7 @@ public struct QuantizationRecipe: Hashable, Sendable {
   public static let all = [w8a8, w8a16, w4a8, w4a16, c4a16, w2a8, w2a16]
 
   /// The recipe called `name`: one of ``all``; or `b3.8a16`, for a mean of 3.8 bits a weight in the
-  /// stream. Options may follow a colon: `rotate=1`, and those of ``WeightMethod``, as in
+  /// stream. Options may follow a colon: `rotate=1` (or `stream` or `values` alone), and those of ``WeightMethod``, as in
   /// `w4a16:shrinkage=0.05`.
   public init?(name: String) {
     let parts = name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
@@ -61,8 +61,10 @@ public struct QuantizationRecipe: Hashable, Sendable {
     var options: [Substring] = []
     for option in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
       switch option {
-      case "rotate=0": rotates = false
-      case "rotate=1": rotates = true
+      case "rotate=0": rotations = []
+      case "rotate=1": rotations = .all
+      case "rotate=stream": rotations = .stream
+      case "rotate=values": rotations = .values
       default: options.append(option)
       }
     }

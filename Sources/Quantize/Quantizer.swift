@@ -47,7 +47,7 @@ public enum Quantizer {
   public static func prepared(
     _ graph: Graph, for recipe: QuantizationRecipe
   ) throws(DiagnosticError) -> Graph {
-    recipe.rotates ? try ModelRotation(graph).rotated() : graph
+    recipe.rotations.isEmpty ? graph : try ModelRotation(graph, recipe.rotations).rotated()
   }
 
   /// The ranges of a model's values on token sequences, and on text of its own when it is small.

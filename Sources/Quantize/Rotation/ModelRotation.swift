@@ -22,14 +22,14 @@ struct ModelRotation {
     var operand: Int
   }
 
-  /// The rotations that `graph` allows.
-  init(_ graph: Graph) {
+  /// Of the given rotations, those that `graph` allows.
+  init(_ graph: Graph, _ rotations: ModelRotations = .all) {
     self.graph = graph
-    let widths = RotatedValues(graph).widths
+    let widths = rotations.contains(.values) ? RotatedValues(graph).widths : [:]
     for (f, function) in graph.functions.enumerated() {
       var columns: [Int: RotatedConstant.Columns] = [:]
       var rows: [Int: RotatedConstant.Rows] = [:]
-      if let stream = RotatedStream(of: function), stream.width > 1 {
+      if rotations.contains(.stream), let stream = RotatedStream(of: function), stream.width > 1 {
         for norm in stream.norms {
           guard case .constant(let gamma)? = function.operations[norm].operands.dropFirst().first
           else { continue }
