@@ -12,24 +12,29 @@ struct MemoryPlan {
   let used: [String: Int]
 
   /// Places regions of the given sizes into the target's memories, each whole into the first of its
-  /// candidates that has room.
+  /// candidates that has room. `advice` knows what would make a region fit into so many bytes.
   ///
   /// Throws `DiagnosticError` for each region that fits nowhere, saying by how many bytes.
-  init(sizes: [Region: Int], target: Target) throws(DiagnosticError) {
+  init(
+    sizes: [Region: Int], target: Target, advice: (Region, Int) -> String? = { _, _ in nil }
+  ) throws(DiagnosticError) {
     var used: [String: Int] = [:]
     var memories: [Region: Target.Memory] = [:]
     var entries: [Manifest.RegionEntry] = []
     var problems: [Diagnostic] = []
     // What has to be fast comes first, so that a large cache cannot push the arena out.
-    for region in [Region.arena, .staging, .state, .params, .weights] {
+    for region in [Region.arena, .state, .params, .near, .weights] {
       let bytes = sizes[region] ?? 0
-      let candidates = target.candidates(for: region.kind)
+      let candidates = Self.candidates(for: region, of: target)
       let place = candidates.first { memory in
         Self.aligned(used[memory.name] ?? 0) + bytes <= memory.size.count
       }
       guard let place else {
+        let room = candidates.map { $0.size.count - Self.aligned(used[$0.name] ?? 0) }.max() ?? 0
         problems.append(
-          Self.doesNotFit(region, bytes: bytes, candidates: candidates, used: used, target: target))
+          Self.doesNotFit(
+            region, bytes: bytes, candidates: candidates, used: used, target: target,
+            advice: advice(region, room)))
         continue
       }
       let offset = Self.aligned(used[place.name] ?? 0)
@@ -51,10 +56,23 @@ struct MemoryPlan {
     self.entries = entries.sorted { $0.index < $1.index }
   }
 
+  /// Bytes that are left in a memory.
+  func free(in memory: Target.Memory) -> Int { memory.size.count - (used[memory.name] ?? 0) }
+
+  /// The memories a region may live in, best first. Of near weights, what may live in on-chip RAM is resident
+  /// there, among the params.
+  private static func candidates(for region: Region, of target: Target) -> [Target.Memory] {
+    let all = target.candidates(for: region.kind)
+    guard region == .near else { return all }
+    let others = all.filter { !$0.kind.isOnChipRAM }
+    return others.isEmpty ? all : others
+  }
+
   private static func aligned(_ offset: Int) -> Int { (offset + 15) / 16 * 16 }
 
   private static func doesNotFit(
-    _ region: Region, bytes: Int, candidates: [Target.Memory], used: [String: Int], target: Target
+    _ region: Region, bytes: Int, candidates: [Target.Memory], used: [String: Int],
+    target: Target, advice: String?
   ) -> Diagnostic {
     let notes = candidates.map { memory in
       let free = max(memory.size.count - (used[memory.name] ?? 0), 0)
@@ -63,16 +81,15 @@ struct MemoryPlan {
     }
     let wayOut =
       switch region {
-      case .state: "a shorter --context: the KV cache shrinks in proportion"
+      case .state: "a target with more RAM: the KV cache grows with --context"
       case .arena: "a smaller --prefill batch"
-      case .staging: "a target with more SRAM"
-      case .weights, .params: "a target with more flash, or a smaller model"
+      case .weights, .near, .params: "a target with more flash, or a smaller model"
       }
     return Diagnostic(
       "target.too-small",
       "\(target.name) cannot hold the \(region.name): \(bytes) bytes fit none of "
         + (candidates.map(\.name).joined(separator: ", ")),
-      notes: notes, wayOut: wayOut)
+      notes: notes, wayOut: advice.map { "\($0), or \(wayOut)" } ?? wayOut)
   }
 }
 
@@ -80,9 +97,8 @@ extension Region {
   /// The kind of data a target places by.
   var kind: Target.DataKind {
     switch self {
-    case .weights: .weights
+    case .weights, .near: .weights
     case .arena: .arena
-    case .staging: .staging
     case .state: .state
     case .params: .params
     }

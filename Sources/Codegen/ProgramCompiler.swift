@@ -18,6 +18,9 @@ public struct ProgramCompiler {
     /// Bytes of weights that may live in fast memory when not all have room there; nil is what is free, less
     /// an eighth of the memory for the application.
     public var residentBytes: Int?
+    /// Bytes of weights that may live in a memory nearer than that of the others and not on the chip's RAM, such
+    /// as MRAM beside flash; nil is what is free, less an eighth of the memory for the application.
+    public var nearBytes: Int?
     /// Tokens of a fixed beginning of all texts to reserve room for, in the weights region.
     public var prefixTokens = 0
 
@@ -57,9 +60,9 @@ public struct ProgramCompiler {
     }
   }
 
-  private let target: Target
-  private let accelerator: Accelerator
-  private let options: Options
+  let target: Target
+  let accelerator: Accelerator
+  let options: Options
 
   /// A compiler for a target.
   ///
@@ -79,14 +82,14 @@ public struct ProgramCompiler {
   }
 
   /// One function, its arena planned.
-  private struct Scheduled {
+  struct Scheduled {
     let function: Function
     let plan: BufferPlan
     var tokens: Int { function.tokens }
   }
 
   /// The functions with one size of batches, and what memory they take.
-  private struct Candidate {
+  struct Candidate {
     let scheduled: [Scheduled]
     let state: StateLayout
     /// Batches start at multiples of this.
@@ -113,7 +116,7 @@ public struct ProgramCompiler {
     var fetch = fetch(candidates[0], graph)
     let packer = WeightPacker(
       graph: graph, accelerator: accelerator, tiling: tiling, sliceBytes: fetch.sliceBytes,
-      staging: fetch.staging, residentBytes: residentBytes(candidates, graph, fetch))
+      staging: fetch.staging, rooms: rooms(candidates, graph, fetch))
     let packed = try packer.pack(
       try linearKeys(candidates[0].scheduled, graph), progress: progress)
     fetch.staging?.stride = (packed.largestSlice + 15) / 16 * 16
@@ -124,8 +127,10 @@ public struct ProgramCompiler {
     let manifest = try self.manifest(graph: graph, facts: facts, of: choice, packed: packed)
     return Program(
       manifest: manifest, commands: ByteSource(choice.emitted.commands),
-      steps: choice.emitted.words, weights: ByteSource(packed.content + choice.tables.content()),
-      params: ByteSource(packed.resident + choice.params.content()),
+      steps: choice.emitted.words,
+      weights: ByteSource(packed.content(of: .weights) + choice.tables.content()),
+      near: ByteSource(packed.content(of: .near)),
+      params: ByteSource(packed.content(of: .params) + choice.params.content()),
       tokenizer: ByteSource(facts.tokenizer))
   }
 
@@ -174,7 +179,11 @@ public struct ProgramCompiler {
       }
       let arena = scheduled.map(\.plan.bytes).max() ?? 0
       // Nothing is encoded for a target that cannot hold the parts whose size is already known.
-      let plan = try MemoryPlan(sizes: [.arena: arena, .state: state.bytes], target: target)
+      let plan = try MemoryPlan(
+        sizes: [.arena: arena, .state: state.bytes], target: target,
+        advice: { region, room in
+          region == .state ? Self.shorterContext(state, room: room) : nil
+        })
       return Candidate(
         scheduled: scheduled, state: state, alignment: alignment, arena: arena,
         places: plan.entries.map(\.memory),
@@ -194,6 +203,23 @@ public struct ProgramCompiler {
       made.append(next)
     }
     return made.isEmpty ? [try candidate(nil)] : made
+  }
+
+  /// The longest context whose caches fit into `room` bytes, about; nil for none worth the name.
+  private static func shorterContext(_ state: StateLayout, room: Int) -> String? {
+    let positions = state.caches.context * room / max(state.bytes, 1) / 16 * 16
+    return positions >= 16 && positions < state.caches.context ? "--context \(positions)" : nil
+  }
+
+  /// Bits a weight at which the weights region would fit into `room` bytes; nil when none would do. Of its
+  /// `tables` bytes, what is no weight stream stays as it is, and other regions take what they took.
+  private static func fewerBits(
+    _ packed: WeightPacker.Result, tables: Int, room: Int
+  ) -> String? {
+    guard packed.weightCount > 0 else { return nil }
+    let streams = packed.streamBytes - (tables - room)
+    let bits = (Double(streams) * 80 / Double(packed.weightCount)).rounded(.down) / 10
+    return bits >= 1.6 ? "--bits-per-weight \(bits)" : nil
   }
 
   /// How many channels a function's embeddings have.
@@ -227,8 +253,11 @@ public struct ProgramCompiler {
     _ candidate: Candidate, graph: Graph, packed: WeightPacker.Result, tiling: LinearTiling,
     fetch: Fetch
   ) throws(DiagnosticError) -> Lowered {
-    var params = ParamsBuilder(region: .params, start: packed.resident.count)
-    var tables = ParamsBuilder(region: .weights, start: packed.content.count)
+    var params = ParamsBuilder(region: .params, start: packed.content(of: .params).count)
+    var tables = ParamsBuilder(region: .weights, start: packed.content(of: .weights).count)
+    // Slices on their way lie behind everything else.
+    var fetch = fetch
+    fetch.staging?.start = (candidate.arena + 15) / 16 * 16
     var emitted = Emitted()
     for entry in candidate.scheduled {
       try emit(
@@ -237,15 +266,21 @@ public struct ProgramCompiler {
     }
     let fills = try fills(candidate.state, &tables)
     let sizes: [Region: Int] = [
-      .weights: tables.bytes, .arena: candidate.arena,
-      .staging: (fetch.staging?.buffers ?? 0) * (fetch.staging?.stride ?? 0),
-      .state: candidate.state.bytes, .params: params.bytes,
+      .weights: tables.bytes, .arena: fetch.staging?.end ?? candidate.arena,
+      .near: packed.content(of: .near).count, .state: candidate.state.bytes,
+      .params: params.bytes,
     ]
-    let memory = try MemoryPlan(sizes: sizes, target: target)
+    let memory = try MemoryPlan(
+      sizes: sizes, target: target,
+      advice: { region, room in
+        region == .weights
+          ? Self.fewerBits(packed, tables: tables.bytes, room: room)
+          : region == .state ? Self.shorterContext(candidate.state, room: room) : nil
+      })
     var decode = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
     decode.add(emitted.events[0])
     for (region, bytes) in emitted.decodeBytes {
-      decode.read(bytes, in: region, isInPlace: candidate.isInPlace || region == .params)
+      decode.read(bytes, in: region, isInPlace: candidate.isInPlace || region != .weights)
     }
     var cost: BatchChoice.Cost?
     if candidate.scheduled.count > 1 {
@@ -291,114 +326,6 @@ public struct ProgramCompiler {
     var events: [[IssueEvent]] = []
     /// Encoded bytes that a decode step reads, by region.
     var decodeBytes: [Region: Int] = [:]
-  }
-
-  /// Whether all weights have room in fast memory, where convolutions can read them without a copy. By
-  /// their raw size, because their encoding depends on the answer.
-  private func weightsFitOnChip(_ graph: Graph, arena: Int, state: Int) -> Bool {
-    let raw = graph.constants.reduce(0) { $0 + $1.type.byteCount }
-    let sizes: [Region: Int] = [.arena: arena, .state: state, .weights: raw + raw / 8]
-    let plan = try? MemoryPlan(sizes: sizes, target: target)
-    return plan?.memories[.weights]?.kind.isOnChipRAM == true
-  }
-
-  /// Bytes of params to reckon with before they are known.
-  private static let usualParams = 32 << 10
-
-  /// How a program's weights are fetched.
-  private struct Fetch {
-    /// Where regions will lie, about.
-    let memories: MemorySystem?
-    /// Raw weights of a slice to aim at.
-    let sliceBytes: Int
-    /// Nil when weights are read in place.
-    var staging: WeightStaging?
-  }
-
-  /// How the weights will be fetched.
-  ///
-  /// Slices that two streams share begin with a wait for a far memory, and while attention runs the
-  /// DMA fills no more than its buffers: they are large. Not too large either, because a table waits
-  /// for the transfers before its own.
-  private func fetch(_ candidate: Candidate, _ graph: Graph) -> Fetch {
-    let raw = graph.constants.reduce(0) { $0 + $1.type.byteCount }
-    func memories(staging: Int) -> MemorySystem? {
-      self.memories(sizes: [
-        .arena: candidate.arena, .state: candidate.state.bytes, .weights: raw + raw / 8,
-        .staging: staging, .params: Self.usualParams,
-      ])
-    }
-    if candidate.isInPlace {
-      return Fetch(memories: memories(staging: 0), sliceBytes: Int.max, staging: nil)
-    }
-    let bytes = options.sliceBytes
-    let system = memories(staging: 4 * bytes)
-    let staging = self.staging(in: system)
-    if staging.isShared {
-      for factor in [4, 2] {
-        if let larger = memories(staging: staging.buffers * factor * bytes * 5 / 4) {
-          return Fetch(memories: larger, sliceBytes: factor * bytes, staging: staging)
-        }
-      }
-    }
-    return Fetch(memories: system, sliceBytes: bytes, staging: staging)
-  }
-
-  /// Bytes of weights to keep in fast memory: what the params' memory has left beside everything else.
-  private func residentBytes(_ candidates: [Candidate], _ graph: Graph, _ fetch: Fetch) -> Int {
-    // A target that lists no such memory for weights wants none there.
-    guard let staging = fetch.staging, options.residentBytes != 0,
-      target.candidates(for: .weights).contains(where: \.kind.isOnChipRAM)
-    else { return 0 }
-    let linear = Set(
-      candidates[0].scheduled.flatMap { entry in
-        entry.function.operations.compactMap { operation -> ConstantID? in
-          guard operation.code == .linear || operation.code == .embedding,
-            operation.operands.count > 1, case .constant(let id) = operation.operands[1]
-          else { return nil }
-          return id
-        }
-      })
-    let constants = graph.constants.indices.reduce(0) { sum, index in
-      let id = ConstantID(index)
-      return linear.contains(id) ? sum : sum + (graph[id].type.byteCount + 15) / 16 * 16
-    }
-    var sizes: [Region: Int] = [
-      .arena: candidates.map(\.arena).max() ?? 0,
-      .state: candidates.map(\.state.bytes).max() ?? 0,
-      // Encoded slices are at most a quarter larger than raw ones, but for a row's scale records.
-      .staging: staging.buffers * (fetch.sliceBytes * 5 / 4 + 4096),
-      .params: constants + 2 * Self.usualParams,
-    ]
-    guard let plan = try? MemoryPlan(sizes: sizes, target: target),
-      let memory = plan.memories[.params], memory.kind.isOnChipRAM
-    else { return 0 }
-    let free = memory.size.count - (plan.used[memory.name] ?? 0)
-    let room = options.residentBytes.map { min($0, free) } ?? free - memory.size.count / 8
-    guard room > 0 else { return 0 }
-    sizes[.params, default: 0] += room
-    let after = try? MemoryPlan(sizes: sizes, target: target)
-    return after?.memories[.params]?.name == memory.name ? room : 0
-  }
-
-  /// The memories that regions of about these sizes will lie in. Where they do not fit, which the plan
-  /// of the finished program says, nil.
-  private func memories(sizes: [Region: Int]) -> MemorySystem? {
-    (try? MemoryPlan(sizes: sizes, target: target)).map {
-      MemorySystem($0.entries, accelerator: accelerator)
-    }
-  }
-
-  /// How slices are fetched from where the weights will lie.
-  private func staging(in system: MemorySystem?) -> WeightStaging {
-    var rates: StreamRates?
-    if let system {
-      let index = system.memory(ofRegion: Region.weights.rawValue)
-      if system.memories.indices.contains(index) {
-        rates = StreamRates(system.memories[index], accelerator: accelerator)
-      }
-    }
-    return WeightStaging(rates: rates, accelerator: accelerator)
   }
 
   /// What the runtime sets for each token.
@@ -529,8 +456,8 @@ public struct ProgramCompiler {
       memory.memories[Region.allCases[$0.index]]?.kind.isOnChipRAM == true
     }
     let readOnly =
-      (lowered.sizes[.weights] ?? 0) + (lowered.sizes[.params] ?? 0) + emitted.commands.count
-      + emitted.words.count * 4 + facts.tokenizer.count
+      Region.allCases.filter(\.isConstant).reduce(0) { $0 + (lowered.sizes[$1] ?? 0) }
+      + emitted.commands.count + emitted.words.count * 4 + facts.tokenizer.count
     let context = graph.states.first?.type.shape[1] ?? 0
     let position = try position(lowered)
     let steps = Step.decode(emitted.words) ?? []
@@ -546,9 +473,11 @@ public struct ProgramCompiler {
       report: Manifest.Report(
         sramPeakBytes: onChip.reduce(0) { $0 + $1.bytes },
         sramBoundBytes: onChip.reduce(0) {
-          $0 + ($1.index == Region.arena.rawValue ? lowered.candidate.arenaBound : $1.bytes)
+          $0 + $1.bytes
+            - ($1.index == Region.arena.rawValue
+              ? lowered.candidate.arena - lowered.candidate.arenaBound : 0)
         }, flashBytes: readOnly,
-        weightStreamBytes: packed.streamBytes, residentBytes: packed.resident.count,
+        weightStreamBytes: packed.streamBytes, residentBytes: packed.content(of: .params).count,
         weightCount: packed.weightCount,
         transposes: lowered.candidate.scheduled.reduce(0) {
           $0 + $1.function.operations.count { $0.code.isMovement }

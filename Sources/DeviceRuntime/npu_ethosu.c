@@ -2,7 +2,7 @@
 /// SWL_USE_ETHOSU_DRIVER defined and the driver's `include` folder on the include path.
 ///
 /// Before `swl_open`, firmware initialises the driver (`ethosu_init`) and its interrupt. Give the
-/// driver no fast memory: with one, it would replace base pointer 2, which is our staging region.
+/// driver no fast memory: with one, it would replace base pointer 2, which is that of the near weights.
 ///
 /// Data cache: define SWL_CACHE_CLEAN(address, bytes) and SWL_CACHE_INVALIDATE(address, bytes), for
 /// example as CMSIS' SCB_CleanDCache_by_Addr and SCB_InvalidateDCache_by_Addr, when arena or state are

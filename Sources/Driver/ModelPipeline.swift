@@ -203,7 +203,7 @@ struct ModelPipeline {
   func compiled(
     _ graph: Graph, of model: ImportedModel, recipe: QuantizationRecipe, target: Target,
     batch: BatchChoice = .fastest(promptTokens: Self.promptTokens), prefix: [Int32] = [],
-    residentBytes: Int? = nil
+    residentBytes: Int? = nil, nearBytes: Int? = nil
   ) throws(DiagnosticError) -> Program {
     let options = model.tokenizer?.options
     let facts = ProgramCompiler.ModelFacts(
@@ -216,6 +216,7 @@ struct ModelPipeline {
     choices.batch = batch
     choices.prefixTokens = prefix.count
     choices.residentBytes = residentBytes
+    choices.nearBytes = nearBytes
     let program = try ProgramCompiler(target: target, options: choices).compile(
       graph, facts: facts
     ) {

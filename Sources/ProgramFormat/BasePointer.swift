@@ -2,7 +2,7 @@
 public enum BasePointer: Int, Sendable, CaseIterable {
   /// The regions, at their first byte.
   case weights = 0
-  case arena, staging, state, params
+  case arena, near, state, params
   /// The caches' values of the position, in `state`: as far behind the first byte as they are behind those
   /// of position 0.
   case values
@@ -16,7 +16,7 @@ public enum BasePointer: Int, Sendable, CaseIterable {
     switch region {
     case .weights: self = .weights
     case .arena: self = .arena
-    case .staging: self = .staging
+    case .near: self = .near
     case .state: self = .state
     case .params: self = .params
     }
@@ -30,7 +30,7 @@ public enum BasePointer: Int, Sendable, CaseIterable {
     switch self {
     case .weights, .embeddingRow: .weights
     case .arena: .arena
-    case .staging: .staging
+    case .near: .near
     case .state, .values, .keys: .state
     case .params: .params
     }

@@ -36,7 +36,7 @@ public struct Manifest: Codable, Sendable, Equatable {
   /// The value of `format`.
   public static let formatName = "swiftlet-package"
   /// The version written now.
-  public static let currentVersion = 4
+  public static let currentVersion = 5
 
   /// The model's facts.
   public struct Model: Codable, Sendable, Equatable {
@@ -331,7 +331,7 @@ public struct Manifest: Codable, Sendable, Equatable {
 
   /// What the compiler measured.
   public struct Report: Codable, Sendable, Equatable {
-    /// Bytes of writable on-chip memory used at most: arena, staging and whatever state lives there.
+    /// Bytes of writable on-chip memory used at most: the arena and whatever state lives there.
     public var sramPeakBytes: Int
     /// The same with activations and scratch at the most that is alive at once, which no arena can go
     /// below; nil in packages of compilers that did not say.

@@ -71,8 +71,8 @@ public enum PackageReader {
     }
     let program = Program(
       manifest: manifest, commands: try file(PackageFile.commands), steps: steps,
-      weights: try file(PackageFile.weights), params: try file(PackageFile.params),
-      tokenizer: try file(PackageFile.tokenizer))
+      weights: try file(PackageFile.weights), near: try file(PackageFile.near),
+      params: try file(PackageFile.params), tokenizer: try file(PackageFile.tokenizer))
     try check(program, at: manifestPath)
     return program
   }
@@ -102,10 +102,11 @@ public enum PackageReader {
             && (1...4096).contains($0.speed.maximumWrites ?? 1)
         }, "region \(region.name) has an impossible speed")
     }
-    require(
-      program.bytes(of: .weights) == program.weights.count, "the weights region has another size")
-    require(
-      program.bytes(of: .params) == program.params.count, "the params region has another size")
+    for region in Region.allCases {
+      guard let content = program.content(of: region) else { continue }
+      require(
+        program.bytes(of: region) == content.count, "the \(region.name) region has another size")
+    }
     for entry in manifest.entries {
       require(
         entry.tokens > 0 && entry.tokens <= 65_536 && entry.firstWord >= 0 && entry.words >= 0

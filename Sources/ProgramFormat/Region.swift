@@ -3,10 +3,10 @@
 public enum Region: Int, Sendable, CaseIterable, Codable {
   /// Encoded weight and scale streams, then the embedding table that the CPU reads, read-only.
   case weights = 0
-  /// Activations of one step list.
+  /// Activations of one step list, then buffers for weight slices that the NPU's DMA brings.
   case arena = 1
-  /// Weight slices fetched by the NPU's DMA.
-  case staging = 2
+  /// Weight and scale streams that live in the nearer of two read-only memories, such as MRAM beside flash.
+  case near = 2
   /// KV caches and the score mask, kept from token to token.
   case state = 3
   /// Tables, norm weights and constants that jobs read again and again, read-only.
@@ -17,14 +17,14 @@ public enum Region: Int, Sendable, CaseIterable, Codable {
     switch self {
     case .weights: "weights"
     case .arena: "arena"
-    case .staging: "staging"
+    case .near: "near"
     case .state: "state"
     case .params: "params"
     }
   }
 
   /// Whether its content is part of the package.
-  public var isConstant: Bool { self == .weights || self == .params }
+  public var isConstant: Bool { self == .weights || self == .near || self == .params }
 
   /// The largest region a reference can address.
   public static let byteLimit = 1 << 29

@@ -26,7 +26,7 @@ final class DeviceImage {
   ///
   /// Throws `DiagnosticError` when the runtime refuses it.
   init(_ loaded: Program) throws(DiagnosticError) {
-    sources = [loaded.weights, loaded.params, loaded.commands]
+    sources = [loaded.weights, loaded.near, loaded.params, loaded.commands]
     sizes = Region.allCases.map { loaded.bytes(of: $0) }
     var memory: [UnsafeMutableRawPointer] = []
     func allocate(_ count: Int) -> UnsafeMutableRawPointer {
@@ -50,8 +50,9 @@ final class DeviceImage {
       let base: UnsafeMutableRawPointer
       switch region {
       case .weights: base = place(loaded.weights)
+      case .near: base = place(loaded.near)
       case .params: base = place(loaded.params)
-      case .arena, .staging, .state:
+      case .arena, .state:
         base = allocate(sizes[region.rawValue])
         base.initializeMemory(as: UInt8.self, repeating: 0, count: sizes[region.rawValue])
       }

@@ -82,10 +82,8 @@ public struct Target: Sendable, Hashable {
     case weights
     /// Tables the CPU reads.
     case params
-    /// Activations.
+    /// Activations, and weight slices on their way to the NPU.
     case arena
-    /// Weight slices on their way to the NPU.
-    case staging
     /// KV caches.
     case state
 

@@ -288,7 +288,11 @@ struct TargetReader {
     -> [Target.DataKind: [String]]
   {
     let kinds = Target.DataKind.allCases
-    guard let found = fields(node, "placement", required: kinds.map(\.rawValue)) else { return [:] }
+    // Files of earlier versions say where weight slices on their way lie: in the arena now.
+    guard
+      let found = fields(
+        node, "placement", required: kinds.map(\.rawValue), optional: ["staging"])
+    else { return [:] }
     var result: [Target.DataKind: [String]] = [:]
     for kind in kinds {
       guard let list = found[kind.rawValue] else { continue }

@@ -2,8 +2,8 @@
 # Prints what one decoded token costs the NPU. usage: decode.sh SWIFTLET PYTHON [full]
 # For each model, target and context: cycles of the simulated job, the bound (each encoded byte read once, as fast
 # as its memory, the NPU's reads in flight and its decoders allow), their ratio, on-chip RAM, the same against what
-# is alive at once (values and scratch at the worst moment, staging, caches), kernels of the CPU, and how much of
-# the weights is resident in on-chip RAM, where not all is.
+# is alive at once (values and scratch at the worst moment, slices on their way, caches), kernels of the CPU, and how much
+# of the weights is in on-chip RAM and in the nearer of two other memories, where not all is.
 # `full` adds the large models, which take minutes. Models beside the checkout (or in SWIFTLET_SHARED) are used
 # where they are; others are left out.
 set -euo pipefail
@@ -32,7 +32,9 @@ row() {
   "$python" - "$work" "$name" "$quant" "$context" "$target" << 'PYTHON'
 import json, sys
 work, *cells = sys.argv[1:]
-report = json.load(open(work + "/package/manifest.json"))["report"]
+manifest = json.load(open(work + "/package/manifest.json"))
+report = manifest["report"]
+near = sum(region["bytes"] for region in manifest["regions"] if region["name"] == "near")
 cycles = hazards = None
 for line in open(work + "/run"):
     if line.startswith("NPU cycles"):
@@ -44,11 +46,11 @@ alive = report.get("sramBoundBytes")
 peak = f"{report['sramPeakBytes'] / alive:.3f}" if alive else "-"
 ratio = f"{cycles / bound:.3f}" if cycles else "-"
 print("|", " | ".join(cells), f"| {cycles or 0:,} | {bound:,} | {ratio} | {report['sramPeakBytes'] >> 10} KiB | {peak}"
-      f" | {report['cpuOps']} | {hazards} | {report.get('residentBytes', 0) >> 10} KiB |", flush=True)
+      f" | {report['cpuOps']} | {hazards} | {report.get('residentBytes', 0) >> 10} + {near >> 10} KiB |", flush=True)
 PYTHON
 }
 
-echo "| model | quant | context | target | cycles a token | bound | ratio | on-chip RAM | ÷ alive | CPU kernels | hazards | resident |"
+echo "| model | quant | context | target | cycles a token | bound | ratio | on-chip RAM | ÷ alive | CPU kernels | hazards | in RAM + near |"
 echo "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|---:|"
 stories=$shared/models/stories260K
 if [ -d "$stories" ]; then

@@ -39,7 +39,7 @@ func codebooksTakeFixedFourBits(_ name: String, _ isNarrow: Bool) throws {
     guard let operation = KernelOperation(command, registers: registers),
       operation.kind == .convolution,
       registers.value(.setWeightFormat, .weightFormat) == 1,
-      registers.value(.setWeightRegion, .region) == Region.staging.rawValue,
+      registers.value(.setWeightRegion, .region) == Region.arena.rawValue,
       let length = registers.value(.setWeightLength, .length),
       let inputs = registers.size(.setIFMDepthM1, .depthM1),
       let outputs = registers.size(.setOFMDepthM1, .depthM1)

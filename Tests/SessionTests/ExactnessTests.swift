@@ -27,13 +27,16 @@ struct CompiledModel {
   ///   - name: a target's name.
   ///   - npu: the NPU that takes the place of the target's, if any.
   ///   - memory: one of the target's memories with another size.
+  ///   - mram: another size of its MRAM.
   ///   - residentBytes: how many bytes of weights may live in on-chip RAM when not all fit.
+  ///   - nearBytes: how many bytes of weights may live in the nearer of two other memories.
   ///   - batch: how many tokens `prefill` runs at once.
   ///   - prefix: what every conversation starts with.
   init(
     _ shape: RandomLlama, graph given: Graph? = nil, recipe: QuantizationRecipe,
     target name: String, npu: String? = nil, memory: (name: String, size: String)? = nil,
-    residentBytes: Int? = nil,
+    mram: String? = nil,
+    residentBytes: Int? = nil, nearBytes: Int? = nil,
     batch: BatchChoice = .asGiven, prefix: [Int32] = []
   ) throws {
     context = shape.context
@@ -48,10 +51,12 @@ struct CompiledModel {
       contentsOf: SharedData.checkout.appendingPathComponent("Targets/\(name).yaml"),
       encoding: .utf8)
     if let npu { text.replace(#/variant: [a-z0-9-]+/#, with: "variant: \(npu)") }
-    if let memory, let start = text.range(of: "  \(memory.name):\n"),
-      let size = text[start.upperBound...].firstMatch(of: #/size: \{value: [^,]+/#)
-    {
-      text.replaceSubrange(size.range, with: "size: {value: \(memory.size)")
+    for memory in [memory, mram.map { ("mram", $0) }] {
+      if let memory, let start = text.range(of: "  \(memory.name):\n"),
+        let size = text[start.upperBound...].firstMatch(of: #/size: \{value: [^,]+/#)
+      {
+        text.replaceSubrange(size.range, with: "size: {value: \(memory.size)")
+      }
     }
     let target = try TargetFile.load(text, file: name)
     let facts = ProgramCompiler.ModelFacts(
@@ -61,6 +66,7 @@ struct CompiledModel {
     options.batch = batch
     options.prefixTokens = prefix.count
     options.residentBytes = residentBytes
+    options.nearBytes = nearBytes
     let compiled = try ProgramCompiler(target: target, options: options).compile(
       graph, facts: facts)
     program =
@@ -284,6 +290,33 @@ func residentWeightsAreExact(_ target: String, _ memory: String, _ size: String)
   #expect(mayReside ? resident > 10_000 && resident <= 20_000 : resident == 0)
   #expect(resident < report.weightStreamBytes)
   var random = SplitMix64(seed: 29)
+  try model.compareDecode((0..<6).map { _ in Int32(random.next() % 64) })
+  let prompt = (0..<9).map { _ in Int32(random.next() % 64) }
+  model.session.reset()
+  try model.session.prompt(prompt)
+  #expect(Array(model.session.logits) == (try model.expected(prompt).logits))
+}
+
+/// Weights that come from three memories: on-chip RAM, MRAM, and flash by the DMA.
+@Test(arguments: [("alif-e7-hp", "sram1", "1KiB"), ("alif-e8", "sram", "256KiB")])
+func nearWeightsAreExact(_ target: String, _ memory: String, _ size: String) throws {
+  var shape = RandomLlama()
+  shape.dim = 48
+  shape.heads = 6
+  shape.hidden = 1000
+  let model = try CompiledModel(
+    shape, recipe: .w8a8, target: target, memory: (memory, size), mram: "200KiB",
+    residentBytes: 20_000, nearBytes: 70_000)
+  let report = model.program.manifest.report
+  #expect(report.residentBytes ?? 0 > 10_000)
+  #expect((50_000...70_000).contains(model.program.near.count))
+  let places = model.program.manifest.regions.filter { $0.bytes > 0 }.map(\.memory)
+  #expect(places.contains("mram") && places.contains("ospi_flash"))
+  // Each memory is read, and none for another's bytes.
+  let traffic = try #require(report.decodeTraffic)
+  #expect(traffic["mram"] ?? 0 >= model.program.near.count)
+  #expect(traffic["mram"] ?? 0 < model.program.near.count * 9 / 8)
+  var random = SplitMix64(seed: 31)
   try model.compareDecode((0..<6).map { _ in Int32(random.next() % 64) })
   let prompt = (0..<9).map { _ in Int32(random.next() % 64) }
   model.session.reset()

@@ -40,7 +40,6 @@ private let sound = """
     weights: [rom]
     params: [rom]
     arena: [ram]
-    staging: [ram]
     state: [ram]
   """
 
@@ -51,6 +50,14 @@ private func problems(_ text: String) -> [Diagnostic] {
   } catch {
     return error.diagnostics
   }
+}
+
+/// Files of earlier versions, which say where weight slices on their way lie.
+@Test func olderTargetLoads() throws {
+  let text = sound.replacing("  state: [ram]", with: "  state: [ram]\n  staging: [ram]")
+  #expect(text != sound)
+  #expect(
+    try TargetFile.load(text, file: "board.yaml") == TargetFile.load(sound, file: "board.yaml"))
 }
 
 @Test func soundTargetLoads() throws {

@@ -2,15 +2,15 @@ import EthosUISA
 import ProgramFormat
 import Support
 
-/// Bytes of a program's constants: of the weights region, or of the params for what is resident.
+/// Bytes of a program's constants: of the weights region, of a nearer one, or of the params for what is
+/// resident.
 struct ConstantBytes {
-  let isAmongParams: Bool
+  let region: Region
   let range: Range<Int>
 
   /// The bytes; nil where the region has no such.
   func content(of program: Program) -> ByteSource? {
-    (isAmongParams ? program.params : program.weights).slice(
-      at: range.lowerBound, count: range.count)
+    program.content(of: region)?.slice(at: range.lowerBound, count: range.count)
   }
 }
 
@@ -141,15 +141,14 @@ struct NPUWork {
         let from = registers.value(base, .addr), let count = registers.value(length, .length),
         count > 0, from >= 0
       else { return nil }
-      if region == BasePointer.weights.rawValue || region == BasePointer.params.rawValue {
-        return ConstantBytes(
-          isAmongParams: region == BasePointer.params.rawValue, range: from..<from + count)
+      if let region = Region(rawValue: region), region.isConstant {
+        return ConstantBytes(region: region, range: from..<from + count)
       }
       guard let copy = copies.last(where: { $0.covers(region, from..<from + count) }) else {
         return nil
       }
       let start = copy.source + from - copy.destination
-      return ConstantBytes(isAmongParams: false, range: start..<start + count)
+      return ConstantBytes(region: .weights, range: start..<start + count)
     }
     weightStreams = [
       (Opcode.setWeightBase, Opcode.setWeightLength), (.setWeight1Base, .setWeight1Length),

@@ -35,10 +35,14 @@ struct CPackageEmitter {
   }
 
   private var blobs: [Blob] {
-    [
+    let near = Blob(
+      symbol: "swiftlet_near", section: "SWIFTLET_NEAR_SECTION", fileName: "swiftlet_near",
+      binary: PackageFile.near, bytes: program.near)
+    return [
       Blob(
         symbol: "swiftlet_weights", section: "SWIFTLET_WEIGHTS_SECTION",
-        fileName: "swiftlet_weights", binary: PackageFile.weights, bytes: program.weights),
+        fileName: "swiftlet_weights", binary: PackageFile.weights, bytes: program.weights)
+    ] + (hasNear ? [near] : []) + [
       Blob(
         symbol: "swiftlet_params", section: "SWIFTLET_PARAMS_SECTION",
         fileName: "swiftlet_params", binary: PackageFile.params, bytes: program.params),
@@ -51,6 +55,9 @@ struct CPackageEmitter {
         fileName: "swiftlet_commands", binary: PackageFile.commands, bytes: program.commands),
     ]
   }
+
+  /// Whether any weights live in the nearer of two memories.
+  private var hasNear: Bool { program.near.count > 0 }
 
   private var banner: String {
     """
@@ -85,10 +92,10 @@ struct CPackageEmitter {
          array into a section of your linker script. The comments name where the plan expects it. */
 
       """
-    for region in program.manifest.regions {
+    for region in program.manifest.regions where region.bytes > 0 {
       text += "/* \(region.name): \(region.bytes) bytes in \(region.memory) */\n"
     }
-    for name in ["WEIGHTS", "PARAMS", "COMMANDS", "ARENA", "STAGING", "STATE"] {
+    for name in ["WEIGHTS"] + (hasNear ? ["NEAR"] : []) + ["PARAMS", "COMMANDS", "ARENA", "STATE"] {
       text += """
         #ifndef SWIFTLET_\(name)_SECTION
         #define SWIFTLET_\(name)_SECTION
@@ -211,7 +218,7 @@ struct CPackageEmitter {
 
   private var memory: String {
     var text = banner + "#include \"swiftlet_model.h\"\n\n"
-    for region in [Region.arena, .staging, .state] {
+    for region in Region.allCases where !region.isConstant {
       text += """
         static uint64_t \(region.name)[\(words(program.bytes(of: region)))] \
         __attribute__((aligned(16))) SWIFTLET_\(region.name.uppercased())_SECTION;
@@ -223,7 +230,7 @@ struct CPackageEmitter {
       uint8_t *const swiftlet_regions[SWL_REGION_COUNT] = {
         (uint8_t *)(uintptr_t)swiftlet_weights,
         (uint8_t *)arena,
-        (uint8_t *)staging,
+        \(hasNear ? "(uint8_t *)(uintptr_t)swiftlet_near" : "0"),
         (uint8_t *)state,
         (uint8_t *)(uintptr_t)swiftlet_params
       };

@@ -17,6 +17,7 @@ public struct PackageEmitter {
   public func write(to writer: PackageWriter) throws(DiagnosticError) {
     try writer.write(program.commands, to: PackageFile.commands)
     try writer.write(program.weights, to: PackageFile.weights)
+    try writer.write(program.near, to: PackageFile.near)
     try writer.write(program.params, to: PackageFile.params)
     try writer.write(program.tokenizer, to: PackageFile.tokenizer)
     var steps: [UInt8] = []

@@ -424,7 +424,7 @@ struct JobEmitter {
     try dmaWait(for: plan.transfers[number])
     plan.readers[number % staging.buffers] = provenance.count
     plan.used += 1
-    return (.staging, number % staging.buffers * staging.stride)
+    return (.arena, staging.place(of: number))
   }
 
   /// Whether a transfer can start without holding up the parser for another one.
@@ -453,22 +453,21 @@ struct JobEmitter {
   /// Starts the next transfer of the plan.
   private mutating func startTransfer() throws {
     let number = plan.started
-    try transfer(
-      plan.slices[number], to: number % plan.readers.count * (staging?.stride ?? 0))
+    try transfer(plan.slices[number], to: staging?.place(of: number) ?? 0)
     plan.transfers.append(transferCount - 1)
     unfinished = transferCount - 1
     plan.started += 1
   }
 
-  /// Queues the copy of a slice into the staging region.
+  /// Queues the copy of a slice into its staging buffer.
   private mutating func transfer(_ slice: PackedSlice, to place: Int) throws {
     try writer.builder.transfer(
-      from: Region.weights.rawValue, offset: slice.offset, to: Region.staging.rawValue,
+      from: slice.region.rawValue, offset: slice.offset, to: Region.arena.rawValue,
       offset: place, length: slice.bytes)
     note(
       .transfer(
-        bytes: slice.bytes, source: Region.weights.rawValue,
-        destination: Region.staging.rawValue))
+        bytes: slice.bytes, source: slice.region.rawValue,
+        destination: Region.arena.rawValue))
     transferCount += 1
   }
 }

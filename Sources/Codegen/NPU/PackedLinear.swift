@@ -10,7 +10,7 @@ struct PackedSlice: Sendable, Equatable {
   let firstChannel: Int
   /// Output channels of the slice.
   let channels: Int
-  /// Where it lives: the weights region, or among the params in fast memory when it is resident there.
+  /// Where it lives: the weights region, the near one, or among the params when it is resident in fast memory.
   let region: Region
   /// Byte offset in its region, a multiple of 16.
   var offset: Int
@@ -18,7 +18,7 @@ struct PackedSlice: Sendable, Equatable {
   let scaleBytes: Int
   /// Bytes of the weight streams, multiples of 16: one for each decoder that shares the work.
   let streamBytes: [Int]
-  /// Whether the DMA fetches it where weights do not live in fast memory; else it is read in place.
+  /// Whether the DMA fetches it; else it is read in place, as all are when no weights are staged.
   let isStaged: Bool
   /// Whether it has the fixed-width format of the U85's fast decoder.
   let isFast: Bool

@@ -5,7 +5,7 @@ import ProgramFormat
 import Support
 import TensorCore
 
-/// Reorders and encodes linear layers' weights into the weights region.
+/// Reorders and encodes linear layers' weights for the regions they live in.
 struct WeightPacker {
   let graph: Graph
   let accelerator: Accelerator
@@ -14,21 +14,32 @@ struct WeightPacker {
   let sliceBytes: Int
   /// How slices are fetched.
   let staging: WeightStaging?
-  /// Bytes of encoded slices that may live in fast memory, when the others do not.
-  var residentBytes = 0
+  /// Bytes of encoded slices that may live in other regions than the weights'.
+  var rooms: [Region: Int] = [:]
 
-  /// The packed layers by key, and the content of the weights region.
+  /// The packed layers by key, and what regions begin with.
   struct Result {
     var layers: [LinearKey: PackedLinear] = [:]
-    var content: [UInt8] = []
-    /// What lives in fast memory: the params region begins with it.
-    var resident: [UInt8] = []
+    private(set) var contents: [Region: [UInt8]] = [:]
     /// The largest slice that the DMA fetches.
     var largestSlice = 0
     /// Bytes of weight streams alone.
     var streamBytes = 0
     /// Weights in them.
     var weightCount = 0
+
+    /// What a region begins with.
+    func content(of region: Region) -> [UInt8] { contents[region] ?? [] }
+
+    /// Appends to a region, at a multiple of 16 bytes, and returns where.
+    mutating func append(_ parts: [[UInt8]], to region: Region) -> Int {
+      let end = contents[region]?.count ?? 0
+      contents[region, default: []].append(
+        contentsOf: repeatElement(0, count: (16 - end % 16) % 16))
+      let offset = contents[region]?.count ?? 0
+      for part in parts { contents[region]?.append(contentsOf: part) }
+      return offset
+    }
   }
 
   /// One slice to encode.
@@ -38,8 +49,7 @@ struct WeightPacker {
     let channels: Int
     /// Raw bytes.
     let bytes: Int
-    var isResident = false
-    var isStaged = true
+    var home = SliceShares.Home.staged
     var isFast = false
   }
 
@@ -80,7 +90,7 @@ struct WeightPacker {
 
     var result = Result()
     var shares = SliceShares(
-      raw: tasks.reduce(0) { $0 + $1.bytes }, residentBytes: residentBytes,
+      raw: tasks.reduce(0) { $0 + $1.bytes }, rooms: rooms,
       stagedShare: staging?.stagedShare ?? 256)
     let batch = 64
     for start in stride(from: 0, to: tasks.count, by: batch) {
@@ -88,8 +98,7 @@ struct WeightPacker {
       var part = Array(tasks[start..<min(start + batch, tasks.count)])
       for index in part.indices {
         let home = shares.next(bytes: part[index].bytes)
-        part[index].isResident = home == .resident
-        part[index].isStaged = home == .staged
+        part[index].home = home
         part[index].isFast = home == .staged && staging?.isShared == true
       }
       for (task, encoded) in zip(part, encode(part, layers, records)) {
@@ -100,24 +109,26 @@ struct WeightPacker {
         }
         let bytes = encoded.scales.count + encoded.streams.reduce(0) { $0 + $1.count }
         shares.encoded(bytes, of: task.bytes)
-        let isResident = task.isResident && result.resident.count + bytes + 15 <= residentBytes
-        let path = isResident ? \Result.resident : \Result.content
-        result[keyPath: path].append(
-          contentsOf: repeatElement(0, count: (16 - result[keyPath: path].count % 16) % 16))
+        var home = task.home
+        // What turns out too large to live elsewhere has no other format.
+        if case .kept(let region) = home,
+          result.content(of: region).count + bytes + 15 > rooms[region] ?? 0
+        {
+          home = .staged
+        }
+        var region = Region.weights
+        if case .kept(let other) = home { region = other }
         let slice = PackedSlice(
-          firstChannel: task.firstChannel, channels: task.channels,
-          region: isResident ? .params : .weights, offset: result[keyPath: path].count,
+          firstChannel: task.firstChannel, channels: task.channels, region: region,
+          offset: result.append([encoded.scales] + encoded.streams, to: region),
           scaleBytes: encoded.scales.count, streamBytes: encoded.streams.map(\.count),
-          // What turned out too large to be resident has no other format.
-          isStaged: task.isStaged || task.isResident && !isResident, isFast: task.isFast)
+          isStaged: home == .staged, isFast: task.isFast)
         layers[task.layer].slices.append(slice)
-        result[keyPath: path].append(contentsOf: encoded.scales)
-        for stream in encoded.streams { result[keyPath: path].append(contentsOf: stream) }
         if slice.isStaged { result.largestSlice = max(result.largestSlice, slice.bytes) }
         result.streamBytes += slice.weightBytes
         result.weightCount += task.channels * layers[task.layer].inputs
       }
-      guard result.content.count <= Region.byteLimit else {
+      guard result.content(of: .weights).count <= Region.byteLimit else {
         throw DiagnosticError(
           "codegen.weights-too-large",
           "the encoded weights exceed the \(Region.byteLimit) bytes a program can address",

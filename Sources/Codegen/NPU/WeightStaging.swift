@@ -12,11 +12,19 @@ struct WeightStaging: Hashable {
   let stagedShare: Int
   /// Whether several transfers may be on their way. In a queue of one, a second holds up the parser.
   let queuesTransfers: Bool
+  /// Where in the arena the staging buffers begin.
+  var start = 0
   /// The size of one staging buffer, in bytes.
   var stride = 0
   /// Staging buffers: as many as there may be transfers under way beside that of a table, or one that is on
   /// its way and one that is read.
   var buffers: Int { queuesTransfers ? 3 : 2 }
+
+  /// The arena's offset of the buffer for the slice with that number.
+  func place(of number: Int) -> Int { start + number % buffers * stride }
+
+  /// Where in the arena they end.
+  var end: Int { start + buffers * stride }
 
   /// Whether convolutions read some slices in place.
   var isShared: Bool { stagedShare < 256 }

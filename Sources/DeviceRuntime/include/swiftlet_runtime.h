@@ -14,13 +14,13 @@ extern "C" {
 #endif
 
 /// Version of the step encoding below. A program of another version is refused.
-#define SWL_ABI_VERSION 4u
+#define SWL_ABI_VERSION 5u
 
 /// Memory regions. The numbers are the NPU's base-pointer indices.
 enum swl_region {
   SWL_REGION_WEIGHTS = 0, ///< Encoded weight and scale streams, the embedding table: read-only (flash or MRAM).
-  SWL_REGION_ARENA = 1,   ///< Activations of one step list (SRAM).
-  SWL_REGION_STAGING = 2, ///< Weight slices fetched by the NPU's DMA (SRAM).
+  SWL_REGION_ARENA = 1,   ///< Activations of one step list, weight slices fetched by the NPU's DMA (SRAM).
+  SWL_REGION_NEAR = 2,    ///< Weight and scale streams in the nearer of two memories: read-only; may be empty.
   SWL_REGION_STATE = 3,   ///< KV caches and the score mask; kept from token to token.
   SWL_REGION_PARAMS = 4,  ///< Norm weights, look-up and rotation tables: small, read often, read-only.
   SWL_REGION_COUNT = 5
@@ -137,13 +137,13 @@ typedef enum swl_status {
 struct swl_context;
 
 /// Runs one NPU job to its end. Returns 0 when it succeeded. `swl_base_pointers` tells the base pointers;
-/// the NPU writes arena, staging and state.
+/// the NPU writes arena and state.
 typedef int (*swl_npu_run)(struct swl_context *context, const swl_job *job);
 
 /// A running model.
 typedef struct swl_context {
   const swl_program *program;
-  uint8_t *base[SWL_REGION_COUNT]; ///< 16-byte aligned; regions 0 and 4 are only read
+  uint8_t *base[SWL_REGION_COUNT]; ///< 16-byte aligned; regions 0, 2 and 4 are only read
   uint32_t position;               ///< the next token's position: how many are in the KV cache
   int32_t token;                   ///< the token of the job at hand
   swl_npu_run npu;

@@ -68,6 +68,13 @@ struct CompileCommand: ParsableCommand {
       valueName: "size"))
   var resident: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Weights to keep in the nearer of two read-only memories, such as MRAM beside flash; 0 for none. Default: what "
+        + "is read while the others come from the farther one, less an eighth of the memory.",
+      valueName: "size"))
+  var near: String?
+
   @Option(help: "A tokenizer file, when it is not inside or beside the model.")
   var tokenizer: String?
 
@@ -111,9 +118,10 @@ struct CompileCommand: ParsableCommand {
     guard (0...256).contains(prefill ?? 0) else {
       throw ValidationError("--prefill must be 0 to 256")
     }
-    if let resident, Self.size(resident) == nil {
-      throw ValidationError(
-        "--resident must be a size such as 2MB or 600KiB, or 0, not '\(resident)'")
+    for (option, text) in [("--resident", resident), ("--near", near)] {
+      if let text, Self.size(text) == nil {
+        throw ValidationError("\(option) must be a size such as 2MB or 600KiB, or 0, not '\(text)'")
+      }
     }
   }
 
@@ -152,7 +160,8 @@ struct CompileCommand: ParsableCommand {
       return try pipeline.compiled(
         graph, of: model, recipe: recipe, target: part,
         batch: prefill == nil ? .fastest(promptTokens: ModelPipeline.promptTokens) : .asGiven,
-        prefix: beginning, residentBytes: resident.flatMap(Self.size))
+        prefix: beginning, residentBytes: resident.flatMap(Self.size),
+        nearBytes: near.flatMap(Self.size))
     }
     let program =
       goal.isSet
@@ -185,7 +194,7 @@ struct CompileCommand: ParsableCommand {
     print("\(output): \(manifest.model.name), \(manifest.quant), for \(manifest.target)\n")
     print(
       Console.table(
-        manifest.regions.map {
+        manifest.regions.filter { $0.bytes > 0 }.map {
           (
             $0.name,
             "\(Console.bytes($0.bytes)) in \($0.memory) at 0x" + String($0.address, radix: 16)
@@ -194,14 +203,19 @@ struct CompileCommand: ParsableCommand {
     print("")
     /// Where a token's weights are read from, when that is more than one memory.
     let inRAM = report.residentBytes ?? 0
+    let nearBytes = program.near.count
+    var parts: [String] = []
+    if inRAM > 0 { parts.append("\(Console.bytes(inRAM)) in \(Self.memory(.params, manifest))") }
+    if nearBytes > 0 {
+      parts.append("\(Console.bytes(nearBytes)) in \(Self.memory(.near, manifest))")
+    }
     let tiers =
-      inRAM == 0
+      parts.isEmpty
       ? []
       : [
         (
-          "resident",
-          "\(Console.bytes(inRAM)) of them in \(Self.memory("params", manifest)), the others come from "
-            + Self.memory("weights", manifest)
+          "of them",
+          parts.joined(separator: ", ") + ", the others in \(Self.memory(.weights, manifest))"
         )
       ]
     print(
@@ -255,8 +269,8 @@ struct CompileCommand: ParsableCommand {
   }
 
   /// The memory a region lies in.
-  private static func memory(_ region: String, _ manifest: Manifest) -> String {
-    manifest.regions.first { $0.name == region }?.memory ?? ""
+  private static func memory(_ region: Region, _ manifest: Manifest) -> String {
+    manifest.regions.first { $0.index == region.rawValue }?.memory ?? ""
   }
 
   /// The ids of the text that every conversation starts with.

@@ -158,7 +158,7 @@ struct EvaluationSubject: Sendable {
 
   private static func checksum(_ program: Program) -> UInt32 {
     var crc = CRC32()
-    for part in [program.commands, program.weights, program.params] {
+    for part in [program.commands, program.weights, program.near, program.params] {
       part.withBytes { crc.update($0) }
     }
     for word in program.steps { withUnsafeBytes(of: word.littleEndian) { crc.update($0) } }

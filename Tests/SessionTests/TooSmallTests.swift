@@ -1,0 +1,45 @@
+import Quantize
+import Support
+import TestKit
+import Testing
+
+/// What does not fit is told with what would, and that does.
+@Suite struct TooSmallTests {
+  /// The number that follows an option in the way out of a failure to compile.
+  private func advised(
+    _ option: String, _ compile: () throws -> CompiledModel
+  ) throws -> Double {
+    let error = try #require(throws: DiagnosticError.self) { _ = try compile() }
+    let problem = try #require(error.diagnostics.first { $0.code == "target.too-small" })
+    let words = try #require(problem.wayOut).split(whereSeparator: { $0 == " " || $0 == "," })
+    let place = try #require(words.firstIndex { $0 == option })
+    return try #require(Double(words[place + 1]))
+  }
+
+  @Test func fewerBitsFit() throws {
+    var shape = RandomLlama()
+    shape.dim = 48
+    shape.heads = 6
+    shape.hidden = 1000
+    let size = ("ddr", "270KiB")
+    let bits = try advised("--bits-per-weight") {
+      try CompiledModel(shape, recipe: .w8a16, target: "corstone-300", memory: size)
+    }
+    #expect(bits > 3 && bits < 7.5)
+    let recipe = try #require(QuantizationRecipe(name: "b\(bits)a16:adapt=0"))
+    let model = try CompiledModel(shape, recipe: recipe, target: "corstone-300", memory: size)
+    #expect(model.program.manifest.report.bitsPerWeight < bits + 0.5)
+  }
+
+  @Test func aShorterContextFits() throws {
+    var shape = RandomLlama()
+    shape.context = 512
+    let size = ("dtcm", "60KiB")
+    let context = try advised("--context") {
+      try CompiledModel(shape, recipe: .w8a16, target: "alif-b1", memory: size)
+    }
+    #expect(context < 512)
+    shape.context = Int(context)
+    _ = try CompiledModel(shape, recipe: .w8a16, target: "alif-b1", memory: size)
+  }
+}
