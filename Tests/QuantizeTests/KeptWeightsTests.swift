@@ -39,7 +39,7 @@ import Testing
 
   @Test(
     arguments: [1, 7],
-    ["w8a16", "w8a8", "w4a16", "c4a16", "b4a16", "b4a16:adapt=4,tune=2", "w8a8:levels=127"])
+    ["w8a16", "w8a8", "w4a16", "c4a16", "b4a16:adapt=4,tune=2", "w8a8:levels=127"])
   func integersAreTheSources(_ limit: Int, _ name: String) throws {
     let model = Self.model(limit: limit, rowSteps: limit == 7, isHalf: limit == 7)
     let recipe = try #require(QuantizationRecipe(name: name))

