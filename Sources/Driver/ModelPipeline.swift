@@ -79,10 +79,12 @@ struct ModelPipeline {
       let graph = try quantised(model, recipe: recipe, calibration: calibration)
       return (try compile(graph), graph)
     }
+    var prepared = model
+    prepared.graph = try Quantizer.prepared(model.graph, for: recipe)
     // Only the basis is kept: what was observed takes more memory than the model.
     let basis = try RoundingBasis(
       observed(
-        model, calibration: calibration, tokens: method.curvatureTokens, holdsOut: false),
+        prepared, calibration: calibration, tokens: method.curvatureTokens, holdsOut: false),
       recipe: recipe, method: method)
     return try program(basis, recipe: recipe, within: bits, compile: compile)
   }

@@ -29,10 +29,12 @@ extension Migration {
     guard keys.count == kvHeads * half * directions, queries.count == heads * half * directions
     else { return }
 
+    // Weights that are kept as they are do not turn.
+    let isKept = kept.contains(kWeight) || kept.contains(qWeight)
     let pairs = (0..<kvHeads * half).map { pair in
       let outline = PairOutline(keys[pair * directions..<(pair + 1) * directions])
       let ranges = (0..<directions / 2).map { outline.range(turn: $0, at: visited[pair % half]) }
-      let turn = ranges.indices.min { ranges[$0].reach < ranges[$1].reach } ?? 0
+      let turn = isKept ? 0 : ranges.indices.min { ranges[$0].reach < ranges[$1].reach } ?? 0
       return (turn: turn, range: ranges[turn])
     }
     let top = pairs.map(\.range.reach).max() ?? 0
@@ -46,8 +48,10 @@ extension Migration {
         .range(turn: pairs[key].turn, at: visited[pair % half]).largest
     }
     func channels<T>(_ pairs: [T]) -> [T] { pairs.flatMap { [$0, $0] } }
-    rotations[kWeight] = pairs.map { SiteStatistics.direction($0.turn) }
-    rotations[qWeight] = met.map { SiteStatistics.direction(pairs[$0].turn) }
+    if !isKept {
+      rotations[kWeight] = pairs.map { SiteStatistics.direction($0.turn) }
+      rotations[qWeight] = met.map { SiteStatistics.direction(pairs[$0].turn) }
+    }
     rowFactors[kWeight] = channels(factors)
     rowFactors[qWeight] = channels(met.map { 1 / factors[$0] })
     caches[state] = (

@@ -25,21 +25,26 @@ struct Migration {
   private var uses: [ConstantID: Int] = [:]
   let calibration: Calibration
   private let columns: ColumnScaling?
+  /// Weights whose columns and pairs of rows stay as they are.
+  let kept: KeptWeights
 
   /// The largest factor: a channel that calibration saw idle must still have room to move.
   static let limit: Float = 32
 
   /// The rescalings for a graph, found in its function `score` (or `decode`).
   ///
-  /// - Parameter columns: factors that suit the weights; 8-bit activations have factors of their own.
+  /// - Parameters:
+  ///   - columns: factors that suit the weights; 8-bit activations have factors of their own.
+  ///   - kept: weights whose integers are settled.
   init(
     _ graph: Graph, calibration: Calibration, recipe: QuantizationRecipe,
-    columns: ColumnScaling? = nil
+    columns: ColumnScaling? = nil, kept: KeptWeights
   ) {
     function = graph.function("score") ?? graph.function("decode") ?? Function(name: "")
     sites = Site.sites(of: function)
     self.calibration = calibration
     self.columns = recipe.activations == .int8 ? nil : columns
+    self.kept = kept
     for (index, operation) in function.operations.enumerated() {
       for id in operation.results { producer[id] = index }
       // An embedding table is rounded apart from the layer that shares its numbers.
@@ -98,7 +103,8 @@ struct Migration {
     columns?.factors[sites[index]] ?? Self.smoothing(largest)
   }
 
-  /// The weights of the linear layers that read a value; nil when anything else reads it too.
+  /// The weights of the linear layers that read a value; nil when anything else reads it too, or when
+  /// one of them is kept as it is.
   private func readers(_ index: Int) -> [ConstantID]? {
     guard let value = function.operations[index].results.first,
       !function.results.contains(value)
@@ -106,7 +112,9 @@ struct Migration {
     var weights: [ConstantID] = []
     for (reader, operation) in function.operations.enumerated()
     where operation.operands.contains(.value(value)) {
-      guard let weight = ownWeight(reader), operation.operands[0] == .value(value) else {
+      guard let weight = ownWeight(reader), operation.operands[0] == .value(value),
+        !kept.contains(weight)
+      else {
         return nil
       }
       weights.append(weight)

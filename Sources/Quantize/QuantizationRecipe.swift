@@ -10,6 +10,9 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// How weights are rounded beyond the nearest of 8-bit steps; nil for that.
   public var weights: WeightMethod?
 
+  /// What is rotated before the model is looked at (``Quantizer/prepared(_:for:)``).
+  public var rotations: ModelRotations = []
+
   /// 8-bit weights, 8-bit inputs of the linear layers.
   public static let w8a8 = QuantizationRecipe(name: "w8a8", activations: .int8)
   /// 8-bit weights, 16-bit inputs of the linear layers.
@@ -20,11 +23,22 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// 15-level weights, 16-bit inputs of the linear layers.
   public static let w4a16 = QuantizationRecipe(
     name: "w4a16", activations: .int16, weights: .fourBit)
+  /// Weights of 16 values chosen for each matrix, 16-bit inputs of the linear layers: what four bits of
+  /// fixed width can do.
+  public static let c4a16 = QuantizationRecipe(
+    name: "c4a16", activations: .int16, weights: .codebook)
+  /// Weights of −1, 0 and 1, 8-bit inputs of the linear layers.
+  public static let w2a8 = QuantizationRecipe(
+    name: "w2a8", activations: .int8, weights: .ternary)
+  /// Weights of −1, 0 and 1, 16-bit inputs of the linear layers.
+  public static let w2a16 = QuantizationRecipe(
+    name: "w2a16", activations: .int16, weights: .ternary)
   /// All recipes, in the order they are listed to the user.
-  public static let all = [w8a8, w8a16, w4a8, w4a16]
+  public static let all = [w8a8, w8a16, w4a8, w4a16, c4a16, w2a8, w2a16]
 
   /// The recipe called `name`: one of ``all``; or `b3.8a16`, for a mean of 3.8 bits a weight in the
-  /// stream. Options of ``WeightMethod`` may follow a colon: `w4a16:shrinkage=0.05`.
+  /// stream. Options may follow a colon: `rotate=1` (or `stream` or `values` alone), and those of ``WeightMethod``, as in
+  /// `w4a16:shrinkage=0.05`.
   public init?(name: String) {
     let parts = name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     let base = parts.first.map(String.init) ?? ""
@@ -42,10 +56,22 @@ public struct QuantizationRecipe: Hashable, Sendable {
       return nil
     }
     guard parts.count > 1 else { return }
-    var method = weights ?? .eightBit
-    guard method.apply(String(parts[1])) else { return nil }
-    weights = method
     self.name = name
+    // Rotations are the model's, all other options those of a method for weights.
+    var options: [Substring] = []
+    for option in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
+      switch option {
+      case "rotate=0": rotations = []
+      case "rotate=1": rotations = .all
+      case "rotate=stream": rotations = .stream
+      case "rotate=values": rotations = .values
+      default: options.append(option)
+      }
+    }
+    guard !options.isEmpty else { return }
+    var method = weights ?? .eightBit
+    guard method.apply(options.joined(separator: ",")) else { return nil }
+    weights = method
   }
 
   private init(name: String, activations: ElementType, weights: WeightMethod? = nil) {

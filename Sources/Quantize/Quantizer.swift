@@ -29,6 +29,7 @@ public enum Quantizer {
     _ graph: Graph, recipe: QuantizationRecipe, calibrationTokens sequences: [[Int32]],
     tuningTokens: [[Int32]] = [], progress: (_ stage: String, _ done: Int, _ of: Int) -> Void
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport?) {
+    let graph = try prepared(graph, for: recipe)
     if let method = recipe.weights {
       let observed = try ObservedModel(
         graph, calibrationTokens: sequences, tuningTokens: tuningTokens,
@@ -39,6 +40,14 @@ public enum Quantizer {
     return (
       try quantize(graph, recipe: recipe, calibration: try calibrate(graph, on: sequences)), nil
     )
+  }
+
+  /// The float model as a recipe quantises it: rotated where it asks for that, else the graph itself. It computes
+  /// what `graph` does. Callers that calibrate or watch a model themselves do so with this.
+  public static func prepared(
+    _ graph: Graph, for recipe: QuantizationRecipe
+  ) throws(DiagnosticError) -> Graph {
+    recipe.rotations.isEmpty ? graph : try ModelRotation(graph, recipe.rotations).rotated()
   }
 
   /// The ranges of a model's values on token sequences, and on text of its own when it is small.
@@ -55,11 +64,15 @@ public enum Quantizer {
   public static func quantize(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration
   ) throws(DiagnosticError) -> Graph {
-    let migration = Migration(graph, calibration: calibration, recipe: recipe)
+    let kept = try KeptWeights(graph, method: nil)
+    let migration = Migration(graph, calibration: calibration, recipe: recipe, kept: kept)
     let scales = try ScalePlan(
       graph, recipe: recipe, calibration: calibration, migration: migration)
     var builder = IntegerGraphBuilder(
-      graph, recipe: recipe, calibration: calibration, migration: migration, scales: scales)
+      graph, recipe: recipe, calibration: calibration, migration: migration, scales: scales,
+      rounded: kept.grids.keys.reduce(into: [:]) {
+        $0[$1] = kept.rounded($1, rowFactors: migration.rowFactors[$1])
+      })
     return try builder.build()
   }
 }

@@ -28,6 +28,25 @@ struct ScalePlan {
   /// The same where channels were scaled to be alike: any of them may turn out to be the largest.
   private static let levelledMargin: Float = 4
 
+  /// Throws when rows of a rotated stream are too unlike. A token whose row is huge in one channel has a sum of
+  /// magnitudes many times larger once the channel is spread over all, and that sum has to fit 32 bits; squares
+  /// of the other rows, added up in steps of 2^16, then say nothing (`Docs/Numerics.md`, `rms_norm`).
+  private static func checkRotatedRows(
+    _ squares: ClosedRange<Double>, step: Double, _ function: Function
+  ) throws(DiagnosticError) {
+    let width =
+      function.operations.first { $0.code == .rmsNorm }?.results.first
+      .flatMap { function[$0].type.shape.dimensions.last } ?? 1
+    // Below two steps of 2^8 a channel, roundings of squares are a percent of their sum.
+    guard squares.lowerBound < 4 * Double(width) * 0x1p16 * step * step else { return }
+    let times = (squares.upperBound / max(squares.lowerBound, 1e-300)).squareRoot()
+    throw DiagnosticError(
+      "quantize.rotation",
+      "the rows of the residual stream are too unlike to be rotated: one is \(Int(min(times, 1e9))) times "
+        + "another, and no single channel makes it so any more",
+      wayOut: "rotate=values, or no rotation")
+  }
+
   /// Chooses all scales.
   init(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration, migration: Migration
@@ -86,6 +105,9 @@ struct ScalePlan {
       // The norms add up a row's magnitudes; eight times the largest sum seen still fits 32 bits.
       isEven = false
       residual = largest / 0x1p28
+    }
+    if recipe.rotations.contains(.stream), let squares {
+      try Self.checkRotatedRows(squares, step: Double(residual), function)
     }
     func set(_ index: Int, _ element: ElementType, largest: Float) {
       let limit: Float = element == .int8 ? 127 : 32767

@@ -9,6 +9,8 @@ enum WeightQuantizer {
   struct Result {
     var bytes: ByteSource
     var scales: [Float]
+    /// The integers there are, where not all are.
+    var codebook: Codebook?
 
     /// Rounds rows whose scale is below the given one to that.
     mutating func raise(to least: [Float], columns: Int) {
@@ -20,7 +22,8 @@ enum WeightQuantizer {
       for row in rows {
         let factor = scales[row] / wanted[row]
         for index in row * columns..<(row + 1) * columns {
-          let step = (Float(Int8(bitPattern: raised[index])) * factor).rounded()
+          let smaller = Float(Int8(bitPattern: raised[index])) * factor
+          let step = codebook?.value(smaller) ?? smaller.rounded()
           raised[index] = UInt8(bitPattern: Int8(step))
         }
         scales[row] = wanted[row]

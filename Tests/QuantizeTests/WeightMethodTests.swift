@@ -53,6 +53,35 @@ struct WeightMethodTests {
     #expect(fed.divergence < 0.85 * plain.divergence)
   }
 
+  /// Sixteen values chosen for each matrix against fifteen even ones: both take four bits in a format of fixed
+  /// width.
+  @Test func codebookGains() throws {
+    let watched = try Watched.shared.get()
+    let even = try watched.judge(.fourBit)
+    let chosen = try watched.judge(.codebook)
+    #expect(chosen.divergence < 0.8 * even.divergence)
+    #expect(chosen.report.bitsPerWeight < 4.05)
+  }
+
+  /// On three levels, feedback against rounding to the nearest, and what compensation and tuned steps
+  /// add, at about 1.6 bits.
+  @Test func ternaryGains() throws {
+    let watched = try Watched.shared.get()
+    var method = WeightMethod(grid: .levels(limit: 1))
+    method.columnPower = 0
+    let fed = try watched.judge(method)
+    method.usesFeedback = false
+    method.feedsRows = false
+    let plain = try watched.judge(method)
+    var preset = WeightMethod.ternary
+    // A third of what the preset takes, for the sake of time.
+    (preset.compensationSteps, preset.tuningSteps) = (32, 16)
+    let moved = try watched.judge(preset, text: try StoriesTests.windows(watched.model, 120..<136))
+    #expect(fed.divergence < 0.85 * plain.divergence)
+    #expect(moved.divergence < 0.75 * fed.divergence)
+    #expect(moved.report.bitsPerWeight < 1.7)
+  }
+
   /// Columns scaled by a part of what they cost against columns as they are, on 15 levels.
   @Test func columnScalingGains() throws {
     let watched = try Watched.shared.get()

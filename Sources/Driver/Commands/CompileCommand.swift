@@ -30,7 +30,9 @@ struct CompileCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Bits of weights and activations: w8a16 for accuracy, w8a8 for half the activation memory, w4a16 "
-        + "and w4a8 for 15-level weights, b3.8a16 for 3.8 bits a weight in the stream.",
+        + "and w4a8 for 15-level weights, c4a16 for 16 values chosen for each matrix, w2a16 and w2a8 for "
+        + "−1, 0 and 1, b3.8a16 for 3.8 bits a weight in the stream. Options may follow, as in "
+        + "w8a8:rotate=1, which spreads outlier channels over all.",
       valueName: "recipe"))
   var quant = "w8a16"
 

@@ -55,6 +55,8 @@ struct AttributionReport {
     _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?,
     _ pipeline: ModelPipeline, quiet: Bool
   ) throws(DiagnosticError) -> QuantizationStudy {
+    var model = model
+    model.graph = try Quantizer.prepared(model.graph, for: recipe)
     if let method = recipe.weights {
       let observed = try pipeline.observed(model, calibration: calibration, holdsOut: false)
       let bar = StagedProgress(quiet: quiet)

@@ -21,7 +21,9 @@ public struct QuantizationStudy: Sendable {
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration
   ) throws(DiagnosticError) {
     integer = try Quantizer.quantize(graph, recipe: recipe, calibration: calibration)
-    float = try Migration(graph, calibration: calibration, recipe: recipe).applied(to: graph)
+    float = try Migration(
+      graph, calibration: calibration, recipe: recipe, kept: KeptWeights(graph, method: nil)
+    ).applied(to: graph)
     function = try Self.scored(graph)
   }
 

@@ -19,6 +19,8 @@ struct FeedbackRounder {
   var rowUnits: [Float]?
   /// The smallest and largest integer are −limit and limit, at most 127.
   var limit: Int
+  /// The integers there are, where not all up to the limit; prices are not heeded then.
+  var codebook: Codebook?
   /// Bits of each integer, by its value plus 128, when choices weigh bits.
   var prices: [Float]?
   /// Bits that a squared error of one step is worth in a channel of mean cost.
@@ -238,7 +240,10 @@ struct FeedbackRounder {
     }
     for lane in 0..<count { losses[lane] = 0 }
     let bound = Float(limit)
-    func each(_ feedback: UnsafePointer<Float>?, _ prices: UnsafePointer<Float>?) {
+    func each(
+      _ feedback: UnsafePointer<Float>?, _ prices: UnsafePointer<Float>?,
+      _ nearest: UnsafePointer<Float>?
+    ) {
       withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.lanes) { room in
         guard let asked = room.baseAddress else { return }
         for i in 0..<k {
@@ -280,7 +285,11 @@ struct FeedbackRounder {
             let target = min(max(wanted * inverse[lane], -bound), bound)
             // Adding and taking away this number rounds to the nearest even.
             var q = (target + 0x1.8p23) - 0x1.8p23
-            if let prices, q != 0 { q = Self.cheapest(target, q, worth, prices) }
+            if let nearest {
+              q = nearest[Int(target * 2 + 256)]
+            } else if let prices, q != 0 {
+              q = Self.cheapest(target, q, worth, prices)
+            }
             out[at] = Int8(q)
             let made = q * step[lane]
             errors[i * Self.lanes + lane] = (value - made) * unit
@@ -290,14 +299,16 @@ struct FeedbackRounder {
         }
       }
     }
-    func withFactor(_ prices: UnsafePointer<Float>?) {
-      guard let factor else { return each(nil, prices) }
-      factor.feedback.withUnsafeBufferPointer { each($0.baseAddress, prices) }
+    func withFactor(_ prices: UnsafePointer<Float>?, _ nearest: UnsafePointer<Float>?) {
+      guard let factor else { return each(nil, prices, nearest) }
+      factor.feedback.withUnsafeBufferPointer { each($0.baseAddress, prices, nearest) }
     }
-    if let prices {
-      prices.withUnsafeBufferPointer { withFactor($0.baseAddress) }
+    if let codebook {
+      codebook.nearest.withUnsafeBufferPointer { withFactor(nil, $0.baseAddress) }
+    } else if let prices {
+      prices.withUnsafeBufferPointer { withFactor($0.baseAddress, nil) }
     } else {
-      withFactor(nil)
+      withFactor(nil, nil)
     }
   }
 

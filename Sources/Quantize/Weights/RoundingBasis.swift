@@ -18,6 +18,8 @@ public struct RoundingBasis: Sendable {
   let text: [[Int32]]
   private let sensitivities: [Site: [Float]]
   private let factors: CurvatureFactors
+  /// Weights that arrive on a grid of their own.
+  private let kept: KeptWeights
 
   /// The basis of a method. A power of column scaling that is to be searched is the one that is expected
   /// to lose least at the bits the grid names, judged on a part of the rows (the search of AWQ).
@@ -35,8 +37,10 @@ public struct RoundingBasis: Sendable {
     self.text = text
     self.method = method
     sensitivities = curvature.sensitivities
+    kept = try KeptWeights(graph, method: method)
     factors = try CurvatureFactors(
-      graph, curvature, migration: Migration(graph, calibration: calibration, recipe: recipe),
+      graph, curvature,
+      migration: Migration(graph, calibration: calibration, recipe: recipe, kept: kept),
       method: method)
     guard method.searchesPower, recipe.activations != .int8,
       case .bitsPerWeight(let bits) = method.grid
@@ -69,7 +73,7 @@ public struct RoundingBasis: Sendable {
   func solver() throws(DiagnosticError) -> WeightSolver {
     let migration = Migration(
       graph, calibration: calibration, recipe: recipe,
-      columns: ColumnScaling(factors, method: method))
+      columns: ColumnScaling(factors, method: method), kept: kept)
     return try WeightSolver(
       graph, migration: migration, sensitivities: sensitivities, factors: factors, method: method)
   }

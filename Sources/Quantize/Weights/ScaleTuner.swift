@@ -63,7 +63,8 @@ struct ScaleTuner {
     watched = try WatchedFunction(solver.graph, rows: CurvatureCollector.backwardTokens)
     for (index, operation) in watched.function.operations.enumerated() {
       guard operation.code == .linear, operation.operands.count > 1,
-        case .constant(let id) = operation.operands[1], weights[id] != nil
+        case .constant(let id) = operation.operands[1], weights[id] != nil,
+        !solver.migration.kept.contains(id)
       else { continue }
       parameters[id] = Parameter(count: solver.graph[id].type.shape[0])
       scaled[index] = id

@@ -23,9 +23,9 @@ enum StepSearch {
     for v in row { largest = max(largest, abs(v)) }
     guard largest > 1e-30 else { return 0 }
     let full = largest / Float(limit)
-    // Few levels clip more: at 127 a third of the range at most, at 7 two thirds.
-    let reach: Float = limit > 31 ? 0.36 : 0.64
-    let tries = limit > 31 ? 13 : 33
+    // Few levels clip more: at 127 a third of the range at most, at 7 two thirds, at 1 nearly all of it.
+    let reach: Float = limit > 31 ? 0.36 : limit > 3 ? 0.64 : 0.9
+    let tries = limit > 31 ? 13 : limit > 3 ? 33 : 49
     var best = full
     var least = Float.infinity
     for index in 0..<tries {

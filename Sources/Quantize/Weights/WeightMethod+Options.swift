@@ -4,7 +4,7 @@ extension WeightMethod {
 
   /// Changes parts of the method: `key=value` pairs, separated by commas.
   ///
-  /// Keys: `levels` (1–127), `step` (nats), `feedback` (0, 1), `order` (0, 1: largest channel first),
+  /// Keys: `levels` (1–127), `codebook` (2–16 values chosen for each matrix), `step` (nats), `feedback` (0, 1), `order` (0, 1: largest channel first),
   /// `shrinkage` (0–1), `power` (0–1: cost moved out of columns), `rate` (how strongly bits weigh),
   /// `rows` (0, 1: feedback among rows), `rowshrinkage` (0–1), `adapt` (how often weights not rounded yet
   /// follow the gradient), `adaptrate` (how far), `tune` (how often scales do), `tokens` (to see what
@@ -21,6 +21,9 @@ extension WeightMethod {
       case "levels":
         guard value >= 1, value <= 127 else { return false }
         grid = .levels(limit: Int(value))
+      case "codebook":
+        guard value >= 2, value <= Double(Codebook.mostValues) else { return false }
+        grid = .codebook(size: Int(value))
       case "step":
         guard value > 0 else { return false }
         grid = .lossStep(value)

@@ -4,6 +4,8 @@ public struct WeightMethod: Hashable, Sendable {
   public enum Grid: Hashable, Sendable {
     /// −limit…limit with the step that errs least in each output channel.
     case levels(limit: Int)
+    /// This many values chosen for each matrix, zero among them, for decoders that read a table.
+    case codebook(size: Int)
     /// Any 8-bit integer; steps follow what errors cost, so that `lossStep` is the cost of one step
     /// in nats (times 24 what a weight loses on average). A larger one gives fewer bits.
     case lossStep(Double)
@@ -53,6 +55,25 @@ public struct WeightMethod: Hashable, Sendable {
     var method = WeightMethod(grid: .levels(limit: 7))
     // Few levels clip what scaling makes large.
     method.columnPower = 0.25
+    return method
+  }()
+  /// Second-order rounding to 16 values chosen for each matrix, which fit a fixed 4-bit code.
+  public static let codebook: WeightMethod = {
+    var method = WeightMethod.fourBit
+    method.grid = .codebook(size: Codebook.mostValues)
+    // Values far from zero are there for what scaling makes large.
+    method.columnPower = 0.5
+    return method
+  }()
+  /// Second-order rounding to −1, 0 and 1: about 1.6 bits a weight in the stream.
+  public static let ternary: WeightMethod = {
+    var method = WeightMethod.fourBit
+    method.grid = .levels(limit: 1)
+    method.columnPower = 0
+    // So coarse a grid leaves much to make good.
+    method.compensationSteps = 96
+    method.compensationRate = 1
+    method.tuningSteps = 48
     return method
   }()
   /// Rate–distortion optimised rounding to a mean number of bits in the stream.

@@ -91,9 +91,18 @@ struct WeightSolver {
     var budget: BitBudget?
     var expected: [Double] = []
     switch method.grid {
-    case .levels: break
+    case .levels, .codebook: break
     case .lossStep(let step): lossStep = step
     case .bitsPerWeight(let bits): (budget, expected) = try plan(bitsPerWeight: bits)
+    }
+    if let compensator {
+      // What is settled already does not move.
+      for id in migration.kept.grids.keys {
+        guard let result = migration.kept.rounded(id, rowFactors: migration.rowFactors[id]) else {
+          continue
+        }
+        compensator.settle(id, restored(id, result))
+      }
     }
     for first in stride(from: 0, to: layers.count, by: Self.batch) {
       let part = first..<min(first + Self.batch, layers.count)
@@ -257,6 +266,11 @@ struct WeightSolver {
   private func round(
     _ layer: Layer, lossStep: Double?, stride: Int, moved: ConstantData? = nil
   ) throws(DiagnosticError) -> (result: WeightQuantizer.Result, line: WeightReport.Layer) {
+    if let kept = migration.kept.rounded(layer.id, rowFactors: migration.rowFactors[layer.id]),
+      let grid = migration.kept.grids[layer.id]
+    {
+      return (kept, line(of: layer, grid.integers, expectedDivergence: 0))
+    }
     guard let data = moved ?? graph[layer.id].data,
       let whole = MigratedMatrix(
         data, rows: layer.rows, columns: layer.columns,
@@ -291,6 +305,12 @@ struct WeightSolver {
         let first = rounder.round(part, steps: partSteps)
         rounder.prices = WeightPrices(counts: Self.counts(first)).bits
       }
+    } else if case .codebook(let size) = method.grid {
+      let found = Codebook.fit(
+        matrix, columnCosts: costs ?? [Float](repeating: 1, count: matrix.columns),
+        rowCosts: sensitivities, size: size)
+      rounder.codebook = found.codebook
+      steps = found.steps
     } else {
       var limit = 127
       if case .levels(let levels) = method.grid { limit = min(max(levels, 1), 127) }
@@ -310,15 +330,13 @@ struct WeightSolver {
       losses = factor.losses(matrix, integers, steps: steps, units: layer.units)
     }
     let loss = zip(losses, weights).reduce(0.0) { $0 + 0.5 * Double($1.0) * Double($1.1) }
-    let line = WeightReport.Layer(
-      name: layer.layer.name, count: integers.count,
-      bits: Self.streamBits(integers, matrix.columns, slice: method.sliceWeights),
-      wholeBits: Self.streamBits(integers, matrix.columns, slice: nil), expectedDivergence: loss)
+    let line = line(of: layer, integers, expectedDivergence: loss)
     let least = (steps.max() ?? 0) * 0x1p-20
     let scales = steps.map { $0 > 0 ? max($0, least) : max(least, 1e-20) }
     return (
       WeightQuantizer.Result(
-        bytes: ByteSource(integers.map { UInt8(bitPattern: $0) }), scales: scales), line
+        bytes: ByteSource(integers.map { UInt8(bitPattern: $0) }), scales: scales,
+        codebook: rounder.codebook), line
     )
   }
 
@@ -364,6 +382,17 @@ struct WeightSolver {
     var counts = [Int](repeating: 0, count: 256)
     for value in integers { counts[Int(value) &+ 128] &+= 1 }
     return counts
+  }
+
+  /// What a layer's integers, or those of some of its rows, come to.
+  private func line(
+    of layer: Layer, _ integers: [Int8], expectedDivergence: Double
+  ) -> WeightReport.Layer {
+    WeightReport.Layer(
+      name: layer.layer.name, count: integers.count,
+      bits: Self.streamBits(integers, layer.columns, slice: method.sliceWeights),
+      wholeBits: Self.streamBits(integers, layer.columns, slice: nil),
+      expectedDivergence: expectedDivergence)
   }
 
   /// Bits of a stream cut about as the compiler cuts it, a palette of its own for each slice.
