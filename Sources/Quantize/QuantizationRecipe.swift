@@ -1,3 +1,5 @@
+import Foundation
+import Support
 import TensorCore
 
 /// What a model is quantised to.
@@ -60,18 +62,28 @@ public struct QuantizationRecipe: Hashable, Sendable {
     // Rotations are the model's, all other options those of a method for weights.
     var options: [Substring] = []
     for option in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
-      switch option {
-      case "rotate=0": rotations = []
-      case "rotate=1": rotations = .all
-      case "rotate=stream": rotations = .stream
-      case "rotate=values": rotations = .values
-      default: options.append(option)
+      if let known = ModelRotations.options.first(where: { $0.name == option }) {
+        rotations = known.rotations
+      } else {
+        options.append(option)
       }
     }
     guard !options.isEmpty else { return }
     var method = weights ?? .eightBit
     guard method.apply(options.joined(separator: ",")) else { return nil }
     weights = method
+  }
+
+  /// The recipe of a mean of so many bits a weight, with this one's activations and rotations.
+  ///
+  /// Throws `DiagnosticError` for bits that no recipe has.
+  public func with(bitsPerWeight bits: Double) throws(DiagnosticError) -> QuantizationRecipe {
+    let name =
+      "b" + String(format: "%.2f", bits) + (activations == .int8 ? "a8" : "a16") + rotations.suffix
+    guard let recipe = QuantizationRecipe(name: name) else {
+      throw DiagnosticError("quantize.recipe", "there is no recipe '\(name)'")
+    }
+    return recipe
   }
 
   private init(name: String, activations: ElementType, weights: WeightMethod? = nil) {

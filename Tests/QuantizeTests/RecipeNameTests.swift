@@ -1,4 +1,5 @@
 import Quantize
+import Support
 import Testing
 
 /// Recipes are named on command lines, in baselines and in packages.
@@ -20,5 +21,16 @@ import Testing
   ])
   func wrongRecipesAreRefused(_ name: String) {
     #expect(QuantizationRecipe(name: name) == nil)
+  }
+
+  /// Goals choose bits; activations and rotations stay what was asked for.
+  @Test func goalsKeepTheRest() throws {
+    let given = try #require(QuantizationRecipe(name: "w8a8:rotate=values"))
+    let made = try given.with(bitsPerWeight: 3.8)
+    #expect(made.name == "b3.80a8:rotate=values")
+    #expect(made.rotations == .values && made.activations == .int8)
+    #expect(
+      try #require(QuantizationRecipe(name: "w4a16")).with(bitsPerWeight: 4).name == "b4.00a16")
+    #expect(throws: DiagnosticError.self) { try given.with(bitsPerWeight: 9) }
   }
 }

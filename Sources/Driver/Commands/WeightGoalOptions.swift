@@ -74,21 +74,20 @@ struct WeightGoalOptions: ParsableArguments {
   /// Quantises a model to the goal and compiles it.
   ///
   /// - Parameters:
-  ///   - recipe: whose activations are taken.
+  ///   - recipe: whose activations and rotations are taken.
   ///   - compile: from an integer graph and the recipe's new name to a program.
   func program(
     _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?,
     pipeline: ModelPipeline,
     compile: (Graph, QuantizationRecipe) throws(DiagnosticError) -> Program
   ) throws(DiagnosticError) -> Program {
+    var model = model
+    model.graph = try Quantizer.prepared(model.graph, for: recipe)
     let observed = try pipeline.observed(model, calibration: calibration, holdsOut: maxKld != nil)
-    let suffix = recipe.activations == .int8 ? "a8" : "a16"
     // Searches by size or rate look at what came out, so only a goal of bits is a bound on them.
     func rounded(_ bits: Double, within: Bool) throws(DiagnosticError) -> Program {
-      let name = "b" + String(format: "%.2f", bits) + suffix
-      guard let recipe = QuantizationRecipe(name: name), var method = recipe.weights else {
-        throw DiagnosticError("quantize.recipe", "there is no recipe '\(name)'")
-      }
+      let recipe = try recipe.with(bitsPerWeight: bits)
+      var method = recipe.weights ?? .eightBit
       // Searches round many times, and steps of free weights take longest.
       if !within { method.compensationSteps = 0 }
       guard within else {
@@ -114,8 +113,8 @@ struct WeightGoalOptions: ParsableArguments {
             made.report.bitsPerWeight, made.divergence,
             observed.heldOut.reduce(0) { $0 + $1.count }))
       }
-      let name = "b" + String(format: "%.2f", min(max(made.report.bitsPerWeight, 1), 8)) + suffix
-      return try compile(made.graph, QuantizationRecipe(name: name) ?? recipe)
+      let bits = min(max(made.report.bitsPerWeight, 1), 8)
+      return try compile(made.graph, recipe.with(bitsPerWeight: bits))
     }
     if let tokensPerSecond {
       return try reaching(

@@ -10,4 +10,14 @@ public struct ModelRotations: OptionSet, Hashable, Sendable {
   public static let values = ModelRotations(rawValue: 2)
   /// Both.
   public static let all: ModelRotations = [.stream, .values]
+
+  /// The options of recipes that name them.
+  static let options: [(name: String, rotations: ModelRotations)] = [
+    ("rotate=0", []), ("rotate=1", .all), ("rotate=stream", .stream), ("rotate=values", .values),
+  ]
+
+  /// What follows a recipe's name to name them, such as `:rotate=1`; nothing for none.
+  var suffix: String {
+    isEmpty ? "" : Self.options.first { $0.rotations == self }.map { ":" + $0.name } ?? ""
+  }
 }
