@@ -98,9 +98,15 @@ struct CommandTests {
     #expect(
       SwiftletTool.run(["generate", out, "--prompt", "abc", "--max-tokens", "5", "--json"]) == 0)
     #expect(SwiftletTool.run(["simulate", out, "--json"]) == 0)
+    #expect(SwiftletTool.run(["inspect", out]) == 0)
+    #expect(SwiftletTool.run(["inspect", out, "--json"]) == 0)
+    let rows = PackageSummary(manifest: try PackageReader.load(out).manifest).rows()
+    #expect(rows.contains { $0 == ("a token", "1 NPU job, 0 CPU kernels") })
     #expect(SwiftletTool.run(["disassemble", out]) == 0)
     // A second build of the same input is the same, byte for byte, and replaces the first.
-    let files = ["weights.bin", "params.bin", "commands.bin", "steps.bin", "manifest.json"]
+    let files = [
+      "weights.bin", "near.bin", "params.bin", "commands.bin", "steps.bin", "manifest.json",
+    ]
     let first = files.map { FileManager.default.contents(atPath: out + "/" + $0) }
     #expect(SwiftletTool.run(compile) == 0)
     #expect(files.map { FileManager.default.contents(atPath: out + "/" + $0) } == first)

@@ -191,86 +191,19 @@ struct CompileCommand: ParsableCommand {
           tokensPerSecond: estimate, compileSeconds: seconds))
       return
     }
-    print("\(output): \(manifest.model.name), \(manifest.quant), for \(manifest.target)\n")
-    print(
-      Console.table(
-        manifest.regions.filter { $0.bytes > 0 }.map {
-          (
-            $0.name,
-            "\(Console.bytes($0.bytes)) in \($0.memory) at 0x" + String($0.address, radix: 16)
-          )
-        }))
+    let summary = PackageSummary(manifest: manifest)
+    print("\(output): \(summary.title)\n")
+    print(Console.table(summary.memoryMap))
     print("")
-    /// Where a token's weights are read from, when that is more than one memory.
-    let inRAM = report.residentBytes ?? 0
-    let nearBytes = program.near.count
-    var parts: [String] = []
-    if inRAM > 0 { parts.append("\(Console.bytes(inRAM)) in \(Self.memory(.params, manifest))") }
-    if nearBytes > 0 {
-      parts.append("\(Console.bytes(nearBytes)) in \(Self.memory(.near, manifest))")
-    }
-    let tiers =
-      parts.isEmpty
-      ? []
-      : [
-        (
-          "of them",
-          parts.joined(separator: ", ") + ", the others in \(Self.memory(.weights, manifest))"
-        )
-      ]
     print(
       Console.table(
-        [
-          ("on-chip RAM", Console.bytes(report.sramPeakBytes)),
-          ("read-only", Console.bytes(report.flashBytes)),
-          (
-            "weight streams",
-            "\(Console.bytes(report.weightStreamBytes)), "
-              + String(format: "%.2f bits a weight", report.bitsPerWeight)
-          ),
-        ] + tiers + [
-          (
-            "a token",
-            "\(manifest.jobs.count { $0.name == "decode" }) NPU job, \(report.cpuOps) CPU kernels"
-          ),
-          ("layout", layout.report.summary),
-          (
-            "a prompt",
-            batch == 0
-              ? "token by token"
-              : "\(batch) tokens an NPU job of \(Console.count(report.prefillCycles)) cycles, estimated: "
-                + String(
-                  format: "%.0f %% of as many tokens one by one",
-                  100 * Double(report.prefillCycles) / Double(max(batch * report.decodeCycles, 1)))
-          ),
-          (
-            "NPU cycles a token",
-            "\(Console.count(report.decodeCycles)) estimated, bound \(Console.count(report.decodeBoundCycles))"
-          ),
-          (
-            "bytes a token",
-            (report.decodeTraffic ?? [:]).sorted { $0.key < $1.key }
-              .map { "\(Console.bytes($0.value)) in \($0.key)" }.joined(separator: ", ")
-          ),
-          (
-            "context",
-            "\(manifest.model.context) tokens"
-              + (manifest.position.prefixTokens > 0
-                ? ", of which the prefix takes \(manifest.position.prefixTokens)" : "")
-          ),
-          ("tokens a second", String(format: "%.1f estimated, NPU and CPU", estimate)),
-          ("compiled in", String(format: "%.1f s", seconds)),
-        ]))
+        summary.rows(layout: layout.report.summary)
+          + [("compiled in", String(format: "%.1f s", seconds))]))
   }
 
   /// Bytes of a size that may be none.
   private static func size(_ text: String) -> Int? {
     text == "0" ? 0 : WeightGoalOptions.bytes(text)
-  }
-
-  /// The memory a region lies in.
-  private static func memory(_ region: Region, _ manifest: Manifest) -> String {
-    manifest.regions.first { $0.index == region.rawValue }?.memory ?? ""
   }
 
   /// The ids of the text that every conversation starts with.
@@ -295,7 +228,8 @@ struct CompileCommand: ParsableCommand {
       + Double(report.decodeCPUCycles) / manifest.cpuClock
   }
 
-  private static func tokensPerSecond(_ manifest: Manifest) -> Double {
+  /// Tokens a second by that estimate.
+  static func tokensPerSecond(_ manifest: Manifest) -> Double {
     let seconds = secondsPerToken(manifest)
     return seconds > 0 ? 1 / seconds : 0
   }

@@ -1,19 +1,22 @@
 import ArgumentParser
 import Importers
+import ProgramFormat
 import Support
 
 /// `swiftlet inspect`.
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "inspect", abstract: "Says what a model file is.",
+    commandName: "inspect", abstract: "Says what a model file or a package is.",
     discussion: """
       Recognises GGUF, llama2.c and safetensors models by their content. Every header is checked; weights \
       are scanned for values that are not finite.
 
-      A graph in its textual form (.gir) is printed as the passes leave it, with what they did.
+      A graph in its textual form (.gir) is printed as the passes leave it, with what they did; of a compiled \
+      package the memory map and what a token costs.
       """)
 
-  @Argument(help: "A model file, a folder with safetensors and config.json, or a .gir graph.")
+  @Argument(
+    help: "A model file, a folder with safetensors and config.json, a .gir graph, or a package.")
   var model: String
 
   @Flag(help: "Of a .gir graph: fail when a transpose, reshape or copy of data is left.")
@@ -34,6 +37,7 @@ struct InspectCommand: ParsableCommand {
 
   func run() throws {
     if model.hasSuffix(".gir") { return try inspectGraph() }
+    if PackageReader.isPackage(model) { return try inspectPackage() }
     let imported = try ModelImporter.load(model)
     let configuration = imported.configuration
     if json {
@@ -66,5 +70,16 @@ struct InspectCommand: ParsableCommand {
           imported.tokenizer.map { "\($0.kind), \(Console.count($0.count)) tokens" } ?? "none found"
         ),
       ]))
+  }
+
+  /// Of a package, what `compile` printed; every checksum is compared.
+  private func inspectPackage() throws {
+    let manifest = try PackageReader.load(model).manifest
+    if json { return try Console.json(manifest) }
+    let summary = PackageSummary(manifest: manifest)
+    print("\(model): \(summary.title)\n")
+    print(Console.table(summary.memoryMap))
+    print("")
+    print(Console.table(summary.rows()))
   }
 }
