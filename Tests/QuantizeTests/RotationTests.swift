@@ -38,6 +38,12 @@ import Testing
     #expect(spread * spread <= 2 / Double(width) * (width & (width - 1) == 0 ? 0.500_001 : 2))
   }
 
+  /// A width with a large odd factor would take a table of its square.
+  @Test func someWidthsAreNotRotated() {
+    #expect([2, 48, 576, 1023, 4096].allSatisfy(OrthogonalRotation.suits))
+    #expect(![1, 1031, 2062, 65_535].contains(where: OrthogonalRotation.suits))
+  }
+
   static func logits(_ graph: Graph, _ ids: [Int32]) throws -> [Float] {
     var model = try FloatLogitModel(graph)
     var result: [Float] = []

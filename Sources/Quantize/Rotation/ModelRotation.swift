@@ -29,7 +29,9 @@ struct ModelRotation {
     for (f, function) in graph.functions.enumerated() {
       var columns: [Int: RotatedConstant.Columns] = [:]
       var rows: [Int: RotatedConstant.Rows] = [:]
-      if rotations.contains(.stream), let stream = RotatedStream(of: function), stream.width > 1 {
+      if rotations.contains(.stream), let stream = RotatedStream(of: function),
+        OrthogonalRotation.suits(stream.width)
+      {
         for norm in stream.norms {
           guard case .constant(let gamma)? = function.operations[norm].operands.dropFirst().first
           else { continue }
@@ -128,15 +130,5 @@ extension Function {
         if case .value(let id) = $0 { values.contains(id) } else { false }
       }
     }
-  }
-}
-
-extension Graph {
-  /// A constant's name that is not taken yet.
-  fileprivate func unusedName(_ name: String) -> String {
-    let names = Set(constants.map(\.name))
-    var unique = name
-    while names.contains(unique) { unique += "'" }
-    return unique
   }
 }

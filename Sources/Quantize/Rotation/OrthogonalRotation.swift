@@ -16,7 +16,16 @@ struct OrthogonalRotation: Equatable, Sendable {
   /// The cosine transform, row-major.
   private let cosines: [Double]
 
-  /// The rotation of a width, at least 1; the same for the same width.
+  /// Larger odd parts have cosine transforms that cost more than all else.
+  private static let largestOdd = 1024
+
+  /// Whether channels of a width can be rotated at a reasonable cost: there are several, and their number has no
+  /// large odd factor.
+  static func suits(_ width: Int) -> Bool {
+    width > 1 && width / (width & -width) <= largestOdd
+  }
+
+  /// The rotation of a width that suits; the same for the same width.
   init(width: Int) {
     self.width = width
     let power = width & -width

@@ -34,39 +34,44 @@ enum RotatedConstant: Hashable {
   /// The constant's numbers, row-major; nil when they or those of a norm are unreadable or do not fit.
   func values(of id: ConstantID, in graph: Graph) -> [Float]? {
     let shape = graph[id].type.shape
-    guard var values = graph[id].data?.floats(count: shape.count) else { return nil }
+    guard var values = graph[id].floats else { return nil }
+    /// Rotates every `block` of every row; false where rows are no multiples of blocks.
+    func rotate(_ values: inout [Float], width: Int, block: Int) -> Bool {
+      guard block > 0, width % block == 0 else { return false }
+      Self.rotate(&values, block: block)
+      return true
+    }
     switch self {
     case .same: return values
     case .ones: return values.map { _ in 1 }
     case .table:
-      guard shape.rank == 2 else { return nil }
-      Self.rotateRows(&values, width: shape[1], block: shape[1])
+      guard shape.rank == 2, rotate(&values, width: shape[1], block: shape[1]) else { return nil }
     case .bias(let rows):
       guard rows != .same else { return values }
-      let block = rows.block(values.count)
-      Self.rotateRows(&values, width: values.count, block: block)
+      let width = values.count
+      guard rotate(&values, width: width, block: rows.block(width)) else { return nil }
     case .weights(let columns, let rows):
       guard shape.rank == 2 else { return nil }
       switch columns {
       case .same: break
       case .norm(let gamma):
-        guard let factors = graph[gamma].data?.floats(count: shape[1]) else { return nil }
+        guard let factors = graph[gamma].floats, factors.count == shape[1] else { return nil }
         for index in values.indices { values[index] *= factors[index % shape[1]] }
-        Self.rotateRows(&values, width: shape[1], block: shape[1])
-      case .heads(let width): Self.rotateRows(&values, width: shape[1], block: width)
+        guard rotate(&values, width: shape[1], block: shape[1]) else { return nil }
+      case .heads(let width):
+        guard rotate(&values, width: shape[1], block: width) else { return nil }
       }
       if rows != .same {
         var turned = Self.transposed(values, rows: shape[0], columns: shape[1])
-        Self.rotateRows(&turned, width: shape[0], block: rows.block(shape[0]))
+        guard rotate(&turned, width: shape[0], block: rows.block(shape[0])) else { return nil }
         values = Self.transposed(turned, rows: shape[1], columns: shape[0])
       }
     }
     return values
   }
 
-  /// Rotates every `block` of every row.
-  private static func rotateRows(_ values: inout [Float], width: Int, block: Int) {
-    guard block > 0, width % block == 0 else { return }
+  /// Rotates every `block` numbers.
+  private static func rotate(_ values: inout [Float], block: Int) {
     let rotation = OrthogonalRotation(width: block)
     let count = values.count / block
     values.withUnsafeMutableBufferPointer { values in

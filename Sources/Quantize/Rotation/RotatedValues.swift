@@ -14,7 +14,7 @@ struct RotatedValues {
         for (place, operand) in operation.operands.enumerated() {
           guard case .state(let state) = operand else { continue }
           let shape = graph[state].type.shape
-          if shape.rank == 3, shape[2] > 1,
+          if shape.rank == 3, OrthogonalRotation.suits(shape[2]),
             Self.allowsRotation(operation, place, width: shape[2], in: function)
           {
             widths[state] = shape[2]
