@@ -95,7 +95,7 @@ plain=power=0,rows=0,order=0
 if [[ $parts == *" stories "* && -d $stories ]]; then
   heading
   story w8a16 compiled 8000 - 0.2
-  story b4.5a16 compiled 8000 4.5 2.5
+  story b4.5a16:adapt=192 compiled 8000 4.5 2.5
   # Rounding by rate and distortion against GPTQ of 23 levels, at its bits.
   weights() {
     "$swiftlet" evaluate "$stories/stories260K.bin" --tokenizer "$stories/tok512.bin" --json \
