@@ -144,30 +144,27 @@ extension ProgramCompiler {
     guard options.nearBytes != 0, let plan = try? MemoryPlan(sizes: sizes, target: target),
       let far = candidates.first(where: { plan.free(in: $0) >= weights }) ?? candidates.last
     else { return 0 }
-    let isTight = plan.free(in: far) < weights
     var sizes = sizes
     sizes[.weights] = min(weights, plan.free(in: far) / 16 * 16)
-    /// What a memory would take.
-    func room(_ memory: Target.Memory) -> Int {
-      let free = plan.free(in: memory)
-      if let wanted = options.nearBytes { return min(wanted, free) }
-      let most = free - memory.size.count / 8
-      return isTight ? most : min(most, balanced(fetched, memory, beside: sizes))
+    sizes[.near] = Self.leastRoom
+    let nearer = candidates.prefix { $0.name != far.name }.map(\.name)
+    guard let outline = try? MemoryPlan(sizes: sizes, target: target),
+      let memory = outline.memories[.near], nearer.contains(memory.name)
+    else { return 0 }
+    let free = plan.free(in: memory)
+    var room = min(options.nearBytes ?? free - memory.size.count / 8, free)
+    if options.nearBytes == nil, plan.free(in: far) >= weights {
+      room = min(room, balanced(fetched, outline))
     }
-    let nearer = candidates.prefix { $0.name != far.name }.filter { !$0.kind.isOnChipRAM }
-    guard let memory = nearer.max(by: { room($0) < room($1) }) else { return 0 }
-    let room = room(memory)
+    sizes[.near] = 0
     return room >= Self.leastRoom && isPlaced(.near, in: memory, with: room, beside: sizes)
       ? room : 0
   }
 
-  /// The part of `bytes` for which a near memory takes as long as the far one takes for the rest.
-  private func balanced(
-    _ bytes: Int, _ memory: Target.Memory, beside sizes: [Region: Int]
-  ) -> Int {
-    var sizes = sizes
-    sizes[.near] = Self.leastRoom
-    guard bytes > 0, let system = memories(sizes), let near = rates(of: .near, in: system),
+  /// The part of `bytes` for which the near memory takes as long as the far one takes for the rest.
+  private func balanced(_ bytes: Int, _ plan: MemoryPlan) -> Int {
+    let system = MemorySystem(plan.entries, accelerator: accelerator)
+    guard bytes > 0, let near = rates(of: .near, in: system),
       let far = rates(of: .weights, in: system), near.weights > 0
     else { return 0 }
     return Int(Double(bytes) * near.weights / (near.weights + far.together))

@@ -19,7 +19,8 @@ public struct ProgramCompiler {
     /// an eighth of the memory for the application.
     public var residentBytes: Int?
     /// Bytes of weights that may live in a memory nearer than that of the others and not on the chip's RAM, such
-    /// as MRAM beside flash; nil is what is free, less an eighth of the memory for the application.
+    /// as MRAM beside flash; nil is what can be read while the others are, of what is free, less an eighth of the
+    /// memory for the application.
     public var nearBytes: Int?
     /// Tokens of a fixed beginning of all texts to reserve room for, in the weights region.
     public var prefixTokens = 0
@@ -181,9 +182,7 @@ public struct ProgramCompiler {
       // Nothing is encoded for a target that cannot hold the parts whose size is already known.
       let plan = try MemoryPlan(
         sizes: [.arena: arena, .state: state.bytes], target: target,
-        advice: { region, room in
-          region == .state ? Self.shorterContext(state, room: room) : nil
-        })
+        advice: { Self.advice($0, room: $1, state) })
       return Candidate(
         scheduled: scheduled, state: state, alignment: alignment, arena: arena,
         places: plan.entries.map(\.memory),
@@ -203,6 +202,18 @@ public struct ProgramCompiler {
       made.append(next)
     }
     return made.isEmpty ? [try candidate(nil)] : made
+  }
+
+  /// What would make a region fit into `room` bytes, about; nil where nobody knows.
+  private static func advice(
+    _ region: Region, room: Int, _ state: StateLayout, _ packed: WeightPacker.Result? = nil,
+    tables: Int = 0
+  ) -> String? {
+    switch region {
+    case .state: shorterContext(state, room: room)
+    case .weights: packed.flatMap { fewerBits($0, tables: tables, room: room) }
+    case .arena, .near, .params: nil
+    }
   }
 
   /// The longest context whose caches fit into `room` bytes, about; nil for none worth the name.
@@ -272,11 +283,7 @@ public struct ProgramCompiler {
     ]
     let memory = try MemoryPlan(
       sizes: sizes, target: target,
-      advice: { region, room in
-        region == .weights
-          ? Self.fewerBits(packed, tables: tables.bytes, room: room)
-          : region == .state ? Self.shorterContext(candidate.state, room: room) : nil
-      })
+      advice: { Self.advice($0, room: $1, candidate.state, packed, tables: tables.bytes) })
     var decode = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
     decode.add(emitted.events[0])
     for (region, bytes) in emitted.decodeBytes {

@@ -79,12 +79,11 @@ struct ModelPipeline {
       let graph = try quantised(model, recipe: recipe, calibration: calibration)
       return (try compile(graph), graph)
     }
-    var prepared = model
-    prepared.graph = try Quantizer.prepared(model.graph, for: recipe)
     // Only the basis is kept: what was observed takes more memory than the model.
     let basis = try RoundingBasis(
       observed(
-        prepared, calibration: calibration, tokens: method.curvatureTokens, holdsOut: false),
+        prepared(model, for: recipe), calibration: calibration, tokens: method.curvatureTokens,
+        holdsOut: false),
       recipe: recipe, method: method)
     return try program(basis, recipe: recipe, within: bits, compile: compile)
   }
@@ -142,6 +141,15 @@ struct ModelPipeline {
       "quantize.bits",
       String(format: "the streams take %.3f bits a weight at least, not %.3f", least, bits),
       wayOut: "more bits a weight")
+  }
+
+  /// A model as a recipe quantises it, for those who calibrate or watch it first.
+  func prepared(
+    _ model: ImportedModel, for recipe: QuantizationRecipe
+  ) throws(DiagnosticError) -> ImportedModel {
+    var model = model
+    model.graph = try Quantizer.prepared(model.graph, for: recipe)
+    return model
   }
 
   /// Watches a model, to quantise it by what errors in its weights cost.

@@ -64,15 +64,20 @@ public enum Quantizer {
   public static func quantize(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration
   ) throws(DiagnosticError) -> Graph {
+    try migrated(graph, recipe: recipe, calibration: calibration).graph
+  }
+
+  /// As above, with the rescalings that were chosen.
+  static func migrated(
+    _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration
+  ) throws(DiagnosticError) -> (graph: Graph, migration: Migration) {
     let kept = try KeptWeights(graph, method: nil)
     let migration = Migration(graph, calibration: calibration, recipe: recipe, kept: kept)
     let scales = try ScalePlan(
       graph, recipe: recipe, calibration: calibration, migration: migration)
     var builder = IntegerGraphBuilder(
       graph, recipe: recipe, calibration: calibration, migration: migration, scales: scales,
-      rounded: kept.grids.keys.reduce(into: [:]) {
-        $0[$1] = kept.rounded($1, rowFactors: migration.rowFactors[$1])
-      })
-    return try builder.build()
+      rounded: kept.rounded(rowFactors: migration.rowFactors))
+    return (try builder.build(), migration)
   }
 }

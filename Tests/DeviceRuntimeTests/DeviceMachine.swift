@@ -14,7 +14,6 @@ struct DeviceMachine {
 
   static let weights = 0
   static let arena = 1
-  static let near = 2
   static let state = 3
   static let params = 4
 

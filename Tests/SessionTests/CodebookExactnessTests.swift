@@ -27,7 +27,7 @@ func codebooksTakeFixedFourBits(_ name: String, _ isNarrow: Bool) throws {
   (shape.dim, shape.heads, shape.hidden) = (48, 6, 1000)
   let recipe = try #require(QuantizationRecipe(name: name))
   let model = try CompiledModel(
-    shape, recipe: recipe, target: "corstone-320-dram-mid", memory: ("isram", "256KiB"),
+    shape, recipe: recipe, target: "corstone-320-dram-mid", sizes: ["isram": "256KiB"],
     residentBytes: 0)
   let job = try #require(model.program.manifest.jobs.first { $0.name == "decode" })
   let bytes = model.program.commands.withBytes { Array($0[job.offset..<job.offset + job.bytes]) }

@@ -26,16 +26,14 @@ struct CompiledModel {
   ///   - graph: the float graph; the shape's own unless another is given.
   ///   - name: a target's name.
   ///   - npu: the NPU that takes the place of the target's, if any.
-  ///   - memory: one of the target's memories with another size.
-  ///   - mram: another size of its MRAM.
+  ///   - sizes: other sizes of some of the target's memories, by name.
   ///   - residentBytes: how many bytes of weights may live in on-chip RAM when not all fit.
   ///   - nearBytes: how many bytes of weights may live in the nearer of two other memories.
   ///   - batch: how many tokens `prefill` runs at once.
   ///   - prefix: what every conversation starts with.
   init(
     _ shape: RandomLlama, graph given: Graph? = nil, recipe: QuantizationRecipe,
-    target name: String, npu: String? = nil, memory: (name: String, size: String)? = nil,
-    mram: String? = nil,
+    target name: String, npu: String? = nil, sizes: [String: String] = [:],
     residentBytes: Int? = nil, nearBytes: Int? = nil,
     batch: BatchChoice = .asGiven, prefix: [Int32] = []
   ) throws {
@@ -51,12 +49,10 @@ struct CompiledModel {
       contentsOf: SharedData.checkout.appendingPathComponent("Targets/\(name).yaml"),
       encoding: .utf8)
     if let npu { text.replace(#/variant: [a-z0-9-]+/#, with: "variant: \(npu)") }
-    for memory in [memory, mram.map { ("mram", $0) }] {
-      if let memory, let start = text.range(of: "  \(memory.name):\n"),
-        let size = text[start.upperBound...].firstMatch(of: #/size: \{value: [^,]+/#)
-      {
-        text.replaceSubrange(size.range, with: "size: {value: \(memory.size)")
-      }
+    for (memory, size) in sizes {
+      let start = try #require(text.range(of: "  \(memory):\n"))
+      let old = try #require(text[start.upperBound...].firstMatch(of: #/size: \{value: [^,]+/#))
+      text.replaceSubrange(old.range, with: "size: {value: \(size)")
     }
     let target = try TargetFile.load(text, file: name)
     let facts = ProgramCompiler.ModelFacts(
@@ -271,57 +267,55 @@ func unevenShapesAreExact(_ index: Int) throws {
     (0..<6).map { _ in Int32(random.next() % UInt64(shape.vocabulary)) })
 }
 
+/// A model whose weights fill a small memory, and what single tokens and a prompt give.
+private func compareSpread(
+  _ target: String, _ recipe: QuantizationRecipe, sizes: [String: String], nearBytes: Int? = nil,
+  seed: UInt64
+) throws -> Program {
+  var shape = RandomLlama()
+  shape.dim = 48
+  shape.heads = 6
+  shape.hidden = 1000
+  let model = try CompiledModel(
+    shape, recipe: recipe, target: target, sizes: sizes, residentBytes: 20_000,
+    nearBytes: nearBytes)
+  var random = SplitMix64(seed: seed)
+  try model.compareDecode((0..<6).map { _ in Int32(random.next() % 64) })
+  let prompt = (0..<9).map { _ in Int32(random.next() % 64) }
+  model.session.reset()
+  try model.session.prompt(prompt)
+  #expect(Array(model.session.logits) == (try model.expected(prompt).logits))
+  return model.program
+}
+
 /// Weights that come from three places: on-chip RAM, staging buffers and the place they live in.
 @Test(arguments: [
   ("alif-e7-hp", "sram1", "1KiB"), ("corstone-300-u55-32", "isram", "256KiB"),
   ("alif-e8", "sram", "256KiB"), ("corstone-320-dram-mid", "isram", "256KiB"),
 ])
 func residentWeightsAreExact(_ target: String, _ memory: String, _ size: String) throws {
-  var shape = RandomLlama()
-  shape.dim = 48
-  shape.heads = 6
-  shape.hidden = 1000
-  let model = try CompiledModel(
-    shape, recipe: .w8a16, target: target, memory: (memory, size), residentBytes: 20_000)
-  let report = model.program.manifest.report
+  let report = try compareSpread(target, .w8a16, sizes: [memory: size], seed: 29).manifest.report
   let resident = report.residentBytes ?? 0
   let mayReside = target != "corstone-300-u55-32"
   // A target whose weights are not to live on the chip has none there.
   #expect(mayReside ? resident > 10_000 && resident <= 20_000 : resident == 0)
   #expect(resident < report.weightStreamBytes)
-  var random = SplitMix64(seed: 29)
-  try model.compareDecode((0..<6).map { _ in Int32(random.next() % 64) })
-  let prompt = (0..<9).map { _ in Int32(random.next() % 64) }
-  model.session.reset()
-  try model.session.prompt(prompt)
-  #expect(Array(model.session.logits) == (try model.expected(prompt).logits))
 }
 
 /// Weights that come from three memories: on-chip RAM, MRAM, and flash by the DMA.
 @Test(arguments: [("alif-e7-hp", "sram1", "1KiB"), ("alif-e8", "sram", "256KiB")])
 func nearWeightsAreExact(_ target: String, _ memory: String, _ size: String) throws {
-  var shape = RandomLlama()
-  shape.dim = 48
-  shape.heads = 6
-  shape.hidden = 1000
-  let model = try CompiledModel(
-    shape, recipe: .w8a8, target: target, memory: (memory, size), mram: "200KiB",
-    residentBytes: 20_000, nearBytes: 70_000)
-  let report = model.program.manifest.report
+  let program = try compareSpread(
+    target, .w8a8, sizes: [memory: size, "mram": "200KiB"], nearBytes: 70_000, seed: 31)
+  let (report, near) = (program.manifest.report, program.near.count)
   #expect(report.residentBytes ?? 0 > 10_000)
-  #expect((50_000...70_000).contains(model.program.near.count))
-  let places = model.program.manifest.regions.filter { $0.bytes > 0 }.map(\.memory)
+  #expect((50_000...70_000).contains(near))
+  let places = program.manifest.regions.filter { $0.bytes > 0 }.map(\.memory)
   #expect(places.contains("mram") && places.contains("ospi_flash"))
   // Each memory is read, and none for another's bytes.
   let traffic = try #require(report.decodeTraffic)
-  #expect(traffic["mram"] ?? 0 >= model.program.near.count)
-  #expect(traffic["mram"] ?? 0 < model.program.near.count * 9 / 8)
-  var random = SplitMix64(seed: 31)
-  try model.compareDecode((0..<6).map { _ in Int32(random.next() % 64) })
-  let prompt = (0..<9).map { _ in Int32(random.next() % 64) }
-  model.session.reset()
-  try model.session.prompt(prompt)
-  #expect(Array(model.session.logits) == (try model.expected(prompt).logits))
+  #expect(traffic["mram"] ?? 0 >= near)
+  #expect(traffic["mram"] ?? 0 < near * 9 / 8)
 }
 
 @Test func badCallsAreDiagnosed() throws {

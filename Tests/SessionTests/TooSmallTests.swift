@@ -21,25 +21,25 @@ import Testing
     shape.dim = 48
     shape.heads = 6
     shape.hidden = 1000
-    let size = ("ddr", "270KiB")
+    let sizes = ["ddr": "270KiB"]
     let bits = try advised("--bits-per-weight") {
-      try CompiledModel(shape, recipe: .w8a16, target: "corstone-300", memory: size)
+      try CompiledModel(shape, recipe: .w8a16, target: "corstone-300", sizes: sizes)
     }
     #expect(bits > 3 && bits < 7.5)
     let recipe = try #require(QuantizationRecipe(name: "b\(bits)a16:adapt=0"))
-    let model = try CompiledModel(shape, recipe: recipe, target: "corstone-300", memory: size)
+    let model = try CompiledModel(shape, recipe: recipe, target: "corstone-300", sizes: sizes)
     #expect(model.program.manifest.report.bitsPerWeight < bits + 0.5)
   }
 
   @Test func aShorterContextFits() throws {
     var shape = RandomLlama()
     shape.context = 512
-    let size = ("dtcm", "60KiB")
+    let sizes = ["dtcm": "60KiB"]
     let context = try advised("--context") {
-      try CompiledModel(shape, recipe: .w8a16, target: "alif-b1", memory: size)
+      try CompiledModel(shape, recipe: .w8a16, target: "alif-b1", sizes: sizes)
     }
     #expect(context < 512)
     shape.context = Int(context)
-    _ = try CompiledModel(shape, recipe: .w8a16, target: "alif-b1", memory: size)
+    _ = try CompiledModel(shape, recipe: .w8a16, target: "alif-b1", sizes: sizes)
   }
 }

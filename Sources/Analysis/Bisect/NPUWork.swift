@@ -33,11 +33,11 @@ struct NPUWork {
   let constants: [(what: String, place: FeatureMapPlace)]
   /// The look-up table it uses, in the params region.
   let table: Range<Int>?
-  /// How the weights are ordered, and their streams in the weights or params region; nil without
-  /// constant weights.
+  /// How the weights are ordered, and their streams in the regions of constants; nil without constant
+  /// weights.
   let geometry: WeightGeometry?
   let weightStreams: [ConstantBytes]
-  /// The scale records' streams in the weights or params region.
+  /// The scale records' streams in the same regions.
   let scaleStreams: [ConstantBytes]
 
   /// The operations of all jobs, by job.

@@ -175,7 +175,7 @@ struct CompileCommand: ParsableCommand {
 
     let manifest = program.manifest
     let report = manifest.report
-    let estimate = Self.tokensPerSecond(manifest)
+    let summary = PackageSummary(manifest: manifest)
     let batch = program.entry("prefill")?.tokens ?? 0
     if json {
       try Console.json(
@@ -188,10 +188,9 @@ struct CompileCommand: ParsableCommand {
           decodeCycles: report.decodeCycles, decodeBoundCycles: report.decodeBoundCycles,
           decodeTraffic: report.decodeTraffic ?? [:],
           prefillTokens: batch, prefillCycles: report.prefillCycles,
-          tokensPerSecond: estimate, compileSeconds: seconds))
+          tokensPerSecond: summary.tokensPerSecond, compileSeconds: seconds))
       return
     }
-    let summary = PackageSummary(manifest: manifest)
     print("\(output): \(summary.title)\n")
     print(Console.table(summary.memoryMap))
     print("")
@@ -219,18 +218,5 @@ struct CompileCommand: ParsableCommand {
         wayOut: ids.isEmpty ? "a text" : "a shorter text, or a larger --context")
     }
     return ids
-  }
-
-  /// The estimate of the whole token: NPU and CPU cycles at their clocks, one after the other.
-  static func secondsPerToken(_ manifest: Manifest) -> Double {
-    let report = manifest.report
-    return Double(report.decodeCycles) / manifest.npuClock
-      + Double(report.decodeCPUCycles) / manifest.cpuClock
-  }
-
-  /// Tokens a second by that estimate.
-  static func tokensPerSecond(_ manifest: Manifest) -> Double {
-    let seconds = secondsPerToken(manifest)
-    return seconds > 0 ? 1 / seconds : 0
   }
 }

@@ -19,6 +19,16 @@ struct PackageSummary {
     }
   }
 
+  /// The estimate of the whole token: NPU and CPU cycles at their clocks, one after the other.
+  var secondsPerToken: Double {
+    let report = manifest.report
+    return Double(report.decodeCycles) / manifest.npuClock
+      + Double(report.decodeCPUCycles) / manifest.cpuClock
+  }
+
+  /// Tokens a second by that estimate.
+  var tokensPerSecond: Double { secondsPerToken > 0 ? 1 / secondsPerToken : 0 }
+
   /// What it takes, and what a token and a prompt cost. `layout` says what passes left to move.
   func rows(layout: String? = nil) -> [(String, String)] {
     let report = manifest.report
@@ -54,7 +64,7 @@ struct PackageSummary {
       ),
       (
         "tokens a second",
-        String(format: "%.1f estimated, NPU and CPU", CompileCommand.tokensPerSecond(manifest))
+        String(format: "%.1f estimated, NPU and CPU", tokensPerSecond)
       ),
     ]
   }

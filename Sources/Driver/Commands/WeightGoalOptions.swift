@@ -81,9 +81,8 @@ struct WeightGoalOptions: ParsableArguments {
     pipeline: ModelPipeline,
     compile: (Graph, QuantizationRecipe) throws(DiagnosticError) -> Program
   ) throws(DiagnosticError) -> Program {
-    var model = model
-    model.graph = try Quantizer.prepared(model.graph, for: recipe)
-    let observed = try pipeline.observed(model, calibration: calibration, holdsOut: maxKld != nil)
+    let observed = try pipeline.observed(
+      pipeline.prepared(model, for: recipe), calibration: calibration, holdsOut: maxKld != nil)
     // Searches by size or rate look at what came out, so only a goal of bits is a bound on them.
     func rounded(_ bits: Double, within: Bool) throws(DiagnosticError) -> Program {
       let recipe = try recipe.with(bitsPerWeight: bits)
@@ -177,7 +176,7 @@ struct WeightGoalOptions: ParsableArguments {
     var best: Program?
     func judge(_ program: Program) {
       let report = program.manifest.report
-      let seconds = CompileCommand.secondsPerToken(program.manifest)
+      let seconds = PackageSummary(manifest: program.manifest).secondsPerToken
       search.note(bits: report.bitsPerWeight, seconds: seconds)
       if search.best == search.tried.count - 1 { best = program }
       guard !quiet else { return }

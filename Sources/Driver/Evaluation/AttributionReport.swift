@@ -55,8 +55,7 @@ struct AttributionReport {
     _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?,
     _ pipeline: ModelPipeline, quiet: Bool
   ) throws(DiagnosticError) -> QuantizationStudy {
-    var model = model
-    model.graph = try Quantizer.prepared(model.graph, for: recipe)
+    let model = try pipeline.prepared(model, for: recipe)
     if let method = recipe.weights {
       let observed = try pipeline.observed(model, calibration: calibration, holdsOut: false)
       let bar = StagedProgress(quiet: quiet)

@@ -20,10 +20,9 @@ public struct QuantizationStudy: Sendable {
   public init(
     _ graph: Graph, recipe: QuantizationRecipe, calibration: Calibration
   ) throws(DiagnosticError) {
-    integer = try Quantizer.quantize(graph, recipe: recipe, calibration: calibration)
-    float = try Migration(
-      graph, calibration: calibration, recipe: recipe, kept: KeptWeights(graph, method: nil)
-    ).applied(to: graph)
+    let made = try Quantizer.migrated(graph, recipe: recipe, calibration: calibration)
+    integer = made.graph
+    float = try made.migration.applied(to: graph)
     function = try Self.scored(graph)
   }
 

@@ -67,9 +67,7 @@ struct BitBudget {
     }
     let excess = (spent + Double(bits) - 0.999 * limit) / Double(max(count, 1))
     lossStep *= exp2(min(max(Self.stepsPerBit * excess, -2), 2))
-    guard let fine, let coarse, fine < coarse, !(fine < lossStep && lossStep < coarse) else {
-      return
-    }
-    lossStep = (fine * coarse).squareRoot()
+    guard let fine, let coarse, fine < coarse else { return }
+    if lossStep <= fine || lossStep >= coarse { lossStep = (fine * coarse).squareRoot() }
   }
 }

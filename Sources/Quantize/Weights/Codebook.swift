@@ -36,9 +36,11 @@ struct Codebook: Equatable {
   }
 
   /// The nearest value to a target in steps.
-  func value(_ target: Float) -> Float {
-    nearest[Int(min(max(target, -127), 127) * 2 + 256)]
-  }
+  func value(_ target: Float) -> Float { nearest[Self.entry(target)] }
+
+  /// The entry of ``nearest`` that serves a target.
+  @inline(__always)
+  static func entry(_ target: Float) -> Int { Int(min(max(target, -127), 127) * 2 + 256) }
 
   // MARK: Choosing the values
 
@@ -154,7 +156,7 @@ struct Codebook: Equatable {
     let inverse = 1 / step
     var (squares, products, norm): (Float, Float, Float) = (0, 0, 0)
     for c in row.indices {
-      let q = nearest[Int(min(max(row[c] * inverse, -127), 127) * 2 + 256)]
+      let q = nearest[entry(row[c] * inverse)]
       let weighted = costs[c] * q
       squares += weighted * q
       products += weighted * row[c]

@@ -286,7 +286,7 @@ struct FeedbackRounder {
             // Adding and taking away this number rounds to the nearest even.
             var q = (target + 0x1.8p23) - 0x1.8p23
             if let nearest {
-              q = nearest[Int(target * 2 + 256)]
+              q = nearest[Codebook.entry(target)]
             } else if let prices, q != 0 {
               q = Self.cheapest(target, q, worth, prices)
             }

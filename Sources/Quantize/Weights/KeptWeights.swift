@@ -10,9 +10,6 @@ struct KeptWeights {
   /// By the weight.
   private(set) var grids: [ConstantID: WeightGrid] = [:]
 
-  /// No matrices.
-  init() {}
-
   /// The matrices whose grid a method has room for.
   ///
   /// - Parameter method: nil for 8-bit steps.
@@ -47,6 +44,13 @@ struct KeptWeights {
 
   /// Whether a weight is kept.
   func contains(_ id: ConstantID) -> Bool { grids[id] != nil }
+
+  /// All kept weights as the integer graph has them.
+  ///
+  /// - Parameter rowFactors: what the rows of a weight are multiplied by.
+  func rounded(rowFactors: [ConstantID: [Float]]) -> [ConstantID: WeightQuantizer.Result] {
+    grids.keys.reduce(into: [:]) { $0[$1] = rounded($1, rowFactors: rowFactors[$1]) }
+  }
 
   /// A kept weight as the integer graph has it.
   ///

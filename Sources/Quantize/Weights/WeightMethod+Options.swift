@@ -4,7 +4,8 @@ extension WeightMethod {
 
   /// Changes parts of the method: `key=value` pairs, separated by commas.
   ///
-  /// Keys: `levels` (1–127), `codebook` (2–16 values chosen for each matrix), `step` (nats), `feedback` (0, 1), `order` (0, 1: largest channel first),
+  /// Keys: `levels` (1–127), `codebook` (2–16 values chosen for each matrix), `step` (nats),
+  /// `feedback` (0, 1), `order` (0, 1: largest channel first),
   /// `shrinkage` (0–1), `power` (0–1: cost moved out of columns), `rate` (how strongly bits weigh),
   /// `rows` (0, 1: feedback among rows), `rowshrinkage` (0–1), `adapt` (how often weights not rounded yet
   /// follow the gradient), `adaptrate` (how far), `tune` (how often scales do), `tokens` (to see what

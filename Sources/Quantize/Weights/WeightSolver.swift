@@ -97,10 +97,7 @@ struct WeightSolver {
     }
     if let compensator {
       // What is settled already does not move.
-      for id in migration.kept.grids.keys {
-        guard let result = migration.kept.rounded(id, rowFactors: migration.rowFactors[id]) else {
-          continue
-        }
+      for (id, result) in migration.kept.rounded(rowFactors: migration.rowFactors) {
         compensator.settle(id, restored(id, result))
       }
     }
@@ -296,7 +293,7 @@ struct WeightSolver {
         // Prices from what plain rounding gives, then from what weighing bits made of it: of a large
         // matrix, seen on a part of the rows.
         let rows = matrix.rowsForPrices
-        let part = rows.map { matrix.picking($0) } ?? matrix
+        let part = rows.map(matrix.picking) ?? matrix
         let partSteps = rows.map { $0.map { steps[$0] } } ?? steps
         var plain = rounder
         plain.factor = nil
