@@ -12,48 +12,71 @@ struct MemoryPlan {
   let used: [String: Int]
 
   /// Places regions of the given sizes into the target's memories, each whole into the first of its
-  /// candidates that has room. `advice` knows what would make a region fit into so many bytes.
+  /// candidates that has room.
+  ///
+  /// - Parameters:
+  ///   - keepsStateApart: whether the state leaves its first memory to others, where another is as fast.
+  ///   - advice: knows what would make a region fit into so many bytes.
   ///
   /// Throws `DiagnosticError` for each region that fits nowhere, saying by how many bytes.
   init(
-    sizes: [Region: Int], target: Target, advice: (Region, Int) -> String? = { _, _ in nil }
+    sizes: [Region: Int], target: Target, keepsStateApart: Bool = false,
+    advice: (Region, Int) -> String? = { _, _ in nil }
   ) throws(DiagnosticError) {
-    var used: [String: Int] = [:]
-    var memories: [Region: Target.Memory] = [:]
-    var entries: [Manifest.RegionEntry] = []
-    var problems: [Diagnostic] = []
-    // What has to be fast comes first, so that a large cache cannot push the arena out.
-    for region in [Region.arena, .state, .params, .near, .weights] {
-      let bytes = sizes[region] ?? 0
+    let placement = Placement(sizes, target, keepsStateApart: keepsStateApart)
+    let used = placement.used
+    let problems = placement.unplaced.map { region in
       let candidates = Self.candidates(for: region, of: target)
-      let place = candidates.first { memory in
-        Self.aligned(used[memory.name] ?? 0) + bytes <= memory.size.count
-      }
-      guard let place else {
-        let room = candidates.map { $0.size.count - Self.aligned(used[$0.name] ?? 0) }.max() ?? 0
-        problems.append(
-          Self.doesNotFit(
-            region, bytes: bytes, candidates: candidates, used: used, target: target,
-            advice: advice(region, room)))
-        continue
-      }
-      let offset = Self.aligned(used[place.name] ?? 0)
-      used[place.name] = offset + bytes
-      memories[region] = place
-      entries.append(
-        Manifest.RegionEntry(
-          name: region.name, index: region.rawValue, bytes: bytes, memory: place.name,
-          address: place.base + UInt64(offset),
-          speed: Manifest.MemorySpeed(
-            read: place.readBandwidth.bytesPerCycle(at: target.npu.clock),
-            write: place.writeBandwidth.bytesPerCycle(at: target.npu.clock),
-            readLatency: place.readLatency.count, writeLatency: place.writeLatency.count,
-            maximumReads: place.maximumReads, maximumWrites: place.maximumWrites)))
+      let room = candidates.map { $0.size.count - Self.aligned(used[$0.name] ?? 0) }.max() ?? 0
+      return Self.doesNotFit(
+        region, bytes: sizes[region] ?? 0, candidates: candidates, used: used, target: target,
+        advice: advice(region, room))
     }
     if !problems.isEmpty { throw DiagnosticError(problems) }
     self.used = used
-    self.memories = memories
-    self.entries = entries.sorted { $0.index < $1.index }
+    memories = placement.memories
+    entries = placement.memories.sorted { $0.key.rawValue < $1.key.rawValue }.map { region, place in
+      Manifest.RegionEntry(
+        name: region.name, index: region.rawValue, bytes: sizes[region] ?? 0, memory: place.name,
+        address: place.base + UInt64(placement.offsets[region] ?? 0),
+        speed: Manifest.MemorySpeed(
+          read: place.readBandwidth.bytesPerCycle(at: target.npu.clock),
+          write: place.writeBandwidth.bytesPerCycle(at: target.npu.clock),
+          readLatency: place.readLatency.count, writeLatency: place.writeLatency.count,
+          maximumReads: place.maximumReads, maximumWrites: place.maximumWrites))
+    }
+  }
+
+  /// Where regions go, one after the other.
+  private struct Placement {
+    var memories: [Region: Target.Memory] = [:]
+    var offsets: [Region: Int] = [:]
+    var used: [String: Int] = [:]
+    /// The regions that fit nowhere.
+    var unplaced: [Region] = []
+
+    init(_ sizes: [Region: Int], _ target: Target, keepsStateApart: Bool) {
+      // What has to be fast comes first, so that a large cache cannot push the arena out.
+      for region in [Region.arena, .state, .params, .near, .weights] {
+        let bytes = sizes[region] ?? 0
+        var candidates = MemoryPlan.candidates(for: region, of: target)
+        if region == .state, keepsStateApart, let first = candidates.first {
+          let others = candidates.dropFirst().filter { $0.isAsFast(as: first) }
+          candidates = others.isEmpty ? candidates : others
+        }
+        let place = candidates.first { memory in
+          MemoryPlan.aligned(used[memory.name] ?? 0) + bytes <= memory.size.count
+        }
+        guard let place else {
+          unplaced.append(region)
+          continue
+        }
+        let offset = MemoryPlan.aligned(used[place.name] ?? 0)
+        used[place.name] = offset + bytes
+        memories[region] = place
+        offsets[region] = offset
+      }
+    }
   }
 
   /// Bytes that are left in a memory.
@@ -90,6 +113,15 @@ struct MemoryPlan {
       "\(target.name) cannot hold the \(region.name): \(bytes) bytes fit none of "
         + (candidates.map(\.name).joined(separator: ", ")),
       notes: notes, wayOut: advice.map { "\($0), or \(wayOut)" } ?? wayOut)
+  }
+}
+
+extension Target.Memory {
+  /// Whether everything takes the same time here as there.
+  fileprivate func isAsFast(as other: Target.Memory) -> Bool {
+    readBandwidth == other.readBandwidth && writeBandwidth == other.writeBandwidth
+      && readLatency == other.readLatency && writeLatency == other.writeLatency
+      && maximumReads == other.maximumReads && maximumWrites == other.maximumWrites
   }
 }
 

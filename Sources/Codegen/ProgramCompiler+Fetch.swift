@@ -15,6 +15,16 @@ extension ProgramCompiler {
     let sliceBytes: Int
     /// Nil when weights are read in place.
     var staging: WeightStaging?
+    /// Bytes of weights to keep in faster memories than that of the others.
+    var rooms = Rooms()
+  }
+
+  /// What of the weights lives in faster memories than the others.
+  struct Rooms {
+    /// Bytes, by region.
+    var bytes: [Region: Int] = [:]
+    /// Whether the state leaves its memory to weights.
+    var keepsStateApart = false
   }
 
   /// Bytes of params to reckon with before they are known.
@@ -82,9 +92,10 @@ extension ProgramCompiler {
     return StreamRates(system.memories[index], accelerator: accelerator)
   }
 
-  /// Bytes of weights to keep in faster memories than that of the others, by region.
-  func rooms(_ candidates: [Candidate], _ graph: Graph, _ fetch: Fetch) -> [Region: Int] {
-    guard let staging = fetch.staging else { return [:] }
+  /// Chooses what of the weights lives in faster memories than the others.
+  func rooms(_ candidates: [Candidate], _ graph: Graph, _ fetch: Fetch) -> Rooms {
+    var rooms = Rooms()
+    guard let staging = fetch.staging else { return rooms }
     let linear = linearConstants(candidates[0])
     let constants = graph.constants.indices.reduce(0) { sum, index in
       let id = ConstantID(index)
@@ -97,13 +108,15 @@ extension ProgramCompiler {
       .state: candidates.map(\.state.bytes).max() ?? 0,
       .params: constants + 2 * Self.usualParams,
     ]
-    var rooms: [Region: Int] = [:]
-    let resident = residentRoom(beside: sizes)
-    rooms[.params] = resident
-    sizes[.params, default: 0] += resident
-    let fetched = linear.reduce(0) { $0 + graph[$1].type.byteCount } - resident
-    rooms[.near] = nearRoom(
-      beside: sizes, weights: Self.weightBytes(graph) - resident, fetched: fetched)
+    let resident = residentRoom(beside: sizes, keepsStateApart: false)
+    let more = residentRoom(beside: sizes, keepsStateApart: true)
+    rooms.keepsStateApart = more > resident
+    rooms.bytes[.params] = max(resident, more)
+    sizes[.params, default: 0] += max(resident, more)
+    let fetched = linear.reduce(0) { $0 + graph[$1].type.byteCount } - max(resident, more)
+    rooms.bytes[.near] = nearRoom(
+      beside: sizes, weights: Self.weightBytes(graph) - max(resident, more), fetched: fetched,
+      keepsStateApart: rooms.keepsStateApart)
     return rooms
   }
 
@@ -121,16 +134,20 @@ extension ProgramCompiler {
   }
 
   /// Bytes of weights to keep in fast memory: what the params' memory has left beside everything else.
-  private func residentRoom(beside sizes: [Region: Int]) -> Int {
+  private func residentRoom(beside sizes: [Region: Int], keepsStateApart: Bool) -> Int {
     // A target that lists no such memory for weights wants none there.
+    var sizes = sizes
     guard options.residentBytes != 0,
       target.candidates(for: .weights).contains(where: \.kind.isOnChipRAM),
-      let plan = try? MemoryPlan(sizes: sizes, target: target),
+      let plan = plan(sizes, keepsStateApart: keepsStateApart),
       let memory = plan.memories[.params], memory.kind.isOnChipRAM
     else { return 0 }
     let free = plan.free(in: memory)
     let room = options.residentBytes.map { min($0, free) } ?? free - memory.size.count / 8
-    return isPlaced(.params, in: memory, with: room, beside: sizes) ? room : 0
+    sizes[.params, default: 0] += room
+    let isPlaced =
+      self.plan(sizes, keepsStateApart: keepsStateApart)?.memories[.params]?.name == memory.name
+    return room > 0 && isPlaced ? room : 0
   }
 
   /// Bytes of weights to keep in a memory that is nearer than that of the others, such as MRAM beside flash: no
@@ -139,16 +156,18 @@ extension ProgramCompiler {
   /// - Parameters:
   ///   - weights: bytes of all that is to be placed.
   ///   - fetched: bytes of what is read for every token.
-  private func nearRoom(beside sizes: [Region: Int], weights: Int, fetched: Int) -> Int {
+  private func nearRoom(
+    beside sizes: [Region: Int], weights: Int, fetched: Int, keepsStateApart: Bool
+  ) -> Int {
     let candidates = target.candidates(for: .weights)
-    guard options.nearBytes != 0, let plan = try? MemoryPlan(sizes: sizes, target: target),
+    guard options.nearBytes != 0, let plan = plan(sizes, keepsStateApart: keepsStateApart),
       let far = candidates.first(where: { plan.free(in: $0) >= weights }) ?? candidates.last
     else { return 0 }
     var sizes = sizes
     sizes[.weights] = min(weights, plan.free(in: far) / 16 * 16)
     sizes[.near] = Self.leastRoom
     let nearer = candidates.prefix { $0.name != far.name }.map(\.name)
-    guard let outline = try? MemoryPlan(sizes: sizes, target: target),
+    guard let outline = self.plan(sizes, keepsStateApart: keepsStateApart),
       let memory = outline.memories[.near], nearer.contains(memory.name)
     else { return 0 }
     let free = plan.free(in: memory)
@@ -156,9 +175,17 @@ extension ProgramCompiler {
     if options.nearBytes == nil, plan.free(in: far) >= weights {
       room = min(room, balanced(fetched, outline))
     }
-    sizes[.near] = 0
-    return room >= Self.leastRoom && isPlaced(.near, in: memory, with: room, beside: sizes)
-      ? room : 0
+    guard room >= Self.leastRoom else { return 0 }
+    sizes[.near] = room
+    let isPlaced =
+      self.plan(sizes, keepsStateApart: keepsStateApart)?.memories[.near]?.name == memory.name
+    return isPlaced ? room : 0
+  }
+
+  /// Where regions of these sizes would lie; nil where they do not fit, which the plan of the finished program
+  /// says.
+  private func plan(_ sizes: [Region: Int], keepsStateApart: Bool) -> MemoryPlan? {
+    try? MemoryPlan(sizes: sizes, target: target, keepsStateApart: keepsStateApart)
   }
 
   /// The part of `bytes` for which the near memory takes as long as the far one takes for the rest.
@@ -168,15 +195,5 @@ extension ProgramCompiler {
       let far = rates(of: .weights, in: system), near.weights > 0
     else { return 0 }
     return Int(Double(bytes) * near.weights / (near.weights + far.together))
-  }
-
-  /// Whether a region that takes so many bytes more lies in a memory.
-  private func isPlaced(
-    _ region: Region, in memory: Target.Memory, with room: Int, beside sizes: [Region: Int]
-  ) -> Bool {
-    var sizes = sizes
-    sizes[region, default: 0] += room
-    let plan = try? MemoryPlan(sizes: sizes, target: target)
-    return room > 0 && plan?.memories[region]?.name == memory.name
   }
 }

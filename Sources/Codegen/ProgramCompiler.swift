@@ -115,9 +115,10 @@ public struct ProgramCompiler {
     let candidates = try candidates(graph, decode: decode)
     let tiling = LinearTiling(accelerator: accelerator)
     var fetch = fetch(candidates[0], graph)
+    fetch.rooms = rooms(candidates, graph, fetch)
     let packer = WeightPacker(
       graph: graph, accelerator: accelerator, tiling: tiling, sliceBytes: fetch.sliceBytes,
-      staging: fetch.staging, rooms: rooms(candidates, graph, fetch))
+      staging: fetch.staging, rooms: fetch.rooms.bytes)
     let packed = try packer.pack(
       try linearKeys(candidates[0].scheduled, graph), progress: progress)
     fetch.staging?.stride = (packed.largestSlice + 15) / 16 * 16
@@ -282,7 +283,7 @@ public struct ProgramCompiler {
       .params: params.bytes,
     ]
     let memory = try MemoryPlan(
-      sizes: sizes, target: target,
+      sizes: sizes, target: target, keepsStateApart: fetch.rooms.keepsStateApart,
       advice: { Self.advice($0, room: $1, candidate.state, packed, tables: tables.bytes) })
     var decode = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
     decode.add(emitted.events[0])

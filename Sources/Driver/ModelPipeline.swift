@@ -82,8 +82,8 @@ struct ModelPipeline {
     // Only the basis is kept: what was observed takes more memory than the model.
     let basis = try RoundingBasis(
       observed(
-        prepared(model, for: recipe), calibration: calibration, tokens: method.curvatureTokens,
-        holdsOut: false),
+        prepared(model, for: recipe, calibration: calibration), calibration: calibration,
+        tokens: method.curvatureTokens, holdsOut: false),
       recipe: recipe, method: method)
     return try program(basis, recipe: recipe, within: bits, compile: compile)
   }
@@ -145,10 +145,12 @@ struct ModelPipeline {
 
   /// A model as a recipe quantises it, for those who calibrate or watch it first.
   func prepared(
-    _ model: ImportedModel, for recipe: QuantizationRecipe
+    _ model: ImportedModel, for recipe: QuantizationRecipe, calibration: String?
   ) throws(DiagnosticError) -> ImportedModel {
     var model = model
-    model.graph = try Quantizer.prepared(model.graph, for: recipe)
+    model.graph = try Quantizer.prepared(
+      model.graph, for: recipe,
+      watching: calibrationSequences(model, text: calibration, limit: Self.calibrationTokens))
     return model
   }
 

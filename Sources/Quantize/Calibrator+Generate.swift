@@ -7,7 +7,7 @@ extension Calibrator {
   /// Tokens worth generating for a model of this size: a small model writes thousands of its own
   /// in a fraction of a second, a large one is better served by text.
   static func affordableTokens(parameters: Int) -> Int {
-    let tokens = min(2048, 1_000_000_000 / max(parameters, 1))
+    let tokens = min(8192, 4_000_000_000 / max(parameters, 1))
     return tokens >= 256 ? tokens : 0
   }
 
@@ -35,29 +35,48 @@ extension Calibrator {
   /// - Parameters:
   ///   - count: tokens in all; no sequence is longer than the context.
   ///   - seed: the seed of the draws.
+  ///   - progress: called with the tokens that are done, and how many there will be.
   public func generate(
     _ count: Int, from sequences: [[Int32]], seed: UInt64 = 1,
     progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
   ) throws(DiagnosticError) -> [[Int32]] {
     let starts = sequences.compactMap(\.first)
-    guard !starts.isEmpty, canDecode else { return [] }
-    var random = SplitMix64(seed: seed)
-    var result: [[Int32]] = []
-    var left = count
     let length = min(context, 256)
-    while left >= length {
-      var state = interpreter.makeState()
-      var ids = [starts[result.count % starts.count]]
-      while ids.count < length {
-        let logits = try interpreter.run(
-          "decode", ids: [ids[ids.count - 1]], position: ids.count - 1, state: &state)
-        ids.append(Self.sample(logits, &random))
-        progress(count - left + ids.count, count)
+    guard !starts.isEmpty, canDecode, length > 0 else { return [] }
+    var result = [Result<[Int32], DiagnosticError>](
+      repeating: .success([]), count: count / length)
+    // Each has draws of its own, so that it does not matter which core writes it.
+    for part in stride(from: 0, to: result.count, by: 8) {
+      let end = min(part + 8, result.count)
+      result.withUnsafeMutableBufferPointer { result in
+        nonisolated(unsafe) let result = result
+        Parallel.ranges(end - part, grain: 1) { range in
+          for index in range.lowerBound + part..<range.upperBound + part {
+            result[index] = Result { () throws(DiagnosticError) in
+              try write(
+                length, from: starts[index % starts.count], seed: seed &+ UInt64(index) << 32)
+            }
+          }
+        }
       }
-      left -= length
-      result.append(ids)
+      progress(end * length, count)
     }
-    return result
+    return try result.map { one throws(DiagnosticError) in try one.get() }
+  }
+
+  /// One sequence, sampled.
+  private func write(
+    _ length: Int, from first: Int32, seed: UInt64
+  ) throws(DiagnosticError) -> [Int32] {
+    var random = SplitMix64(seed: seed)
+    var state = interpreter.makeState()
+    var ids = [first]
+    while ids.count < length {
+      let logits = try interpreter.run(
+        "decode", ids: [ids[ids.count - 1]], position: ids.count - 1, state: &state)
+      ids.append(Self.sample(logits, &random))
+    }
+    return ids
   }
 
   /// Draws a token in proportion to `exp(logit)`.

@@ -1,5 +1,6 @@
 import Foundation
 import GraphIR
+import TensorCore
 
 /// Exact rescalings of channels between neighbouring operations, chosen so that one scale per head
 /// or tensor wastes fewer steps: what one operation multiplies by a factor the next divides by.
@@ -51,16 +52,16 @@ struct Migration {
       for case .constant(let id) in operation.operands
       where operation.code != .embedding { uses[id, default: 0] += 1 }
     }
-    for operation in function.operations where operation.code == .attention {
+    for (index, operation) in function.operations.enumerated() where operation.code == .attention {
       evenKeys(operation, graph)
+      // Factors of values would be in the way of those that suit the weights.
+      if self.columns == nil { scaleValues(index, activations: recipe.activations) }
     }
     guard recipe.activations == .int8 || self.columns != nil else { return }
     for (index, operation) in function.operations.enumerated() {
       switch operation.code {
       case .rmsNorm: smoothNorm(index)
       case .mul: smoothProduct(index)
-      // Levelled values leave no room in the 8-bit cache, which one step per head serves.
-      case .attention where self.columns == nil: smoothValues(index)
       default: break
       }
     }
@@ -153,25 +154,37 @@ struct Migration {
     for weight in weights { columnFactors[weight] = factors.map { 1 / $0 } }
   }
 
-  /// Moves range from an attention's result into the weights that read it, through the values.
-  private mutating func smoothValues(_ index: Int) {
+  /// Scales the channels of an attention's values, and the columns of the weights that read its result the
+  /// other way.
+  ///
+  /// With 16-bit activations only the cache is short of steps: each channel is lifted half way, in powers, to the
+  /// widest, which sets the cache's one step. With 8 bits the result is as short of them, and range moves from it
+  /// into the weights.
+  private mutating func scaleValues(_ index: Int, activations: ElementType) {
     let operation = function.operations[index]
     guard operation.operands.count > 3, case .state(let state) = operation.operands[3],
       let heads = operation.int("heads"), let kvHeads = operation.int("kv_heads"),
       let headDim = operation.int("head_dim"), let write = writer(state),
       let linear = definition(function.operations[write].operands.first),
       let weight = ownWeight(linear), rowFactors[weight] == nil, let weights = readers(index),
-      let seen = calibration.sites[sites[index]]?.channelMax, seen.count == heads * headDim
+      let results = calibration.sites[sites[index]]?.channelMax, results.count == heads * headDim,
+      let values = calibration.sites[sites[linear]]?.channelMax, values.count == kvHeads * headDim
     else { return }
     // The channel of the cache that a channel of the result comes from.
     let from = (0..<heads * headDim).map {
       $0 / headDim / (heads / kvHeads) * headDim + $0 % headDim
     }
-    var largest = [Float](repeating: 0, count: kvHeads * headDim)
-    for (channel, value) in seen.enumerated() {
-      largest[from[channel]] = max(largest[from[channel]], value)
+    let factors: [Float]
+    if activations == .int8 {
+      var largest = [Float](repeating: 0, count: kvHeads * headDim)
+      for (channel, value) in results.enumerated() {
+        largest[from[channel]] = max(largest[from[channel]], value)
+      }
+      factors = Self.smoothing(largest)
+    } else {
+      let widest = values.max() ?? 0
+      factors = values.map { min((widest / max($0, 1e-20)).squareRoot(), Self.limit) }
     }
-    let factors = Self.smoothing(largest)
     rowFactors[weight] = factors
     siteFactors[sites[linear]] = factors
     siteFactors[sites[index]] = from.map { factors[$0] }

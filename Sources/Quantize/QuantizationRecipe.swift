@@ -12,8 +12,14 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// How weights are rounded beyond the nearest of 8-bit steps; nil for that.
   public var weights: WeightMethod?
 
-  /// What is rotated before the model is looked at (``Quantizer/prepared(_:for:)``).
+  /// What is rotated before the model is looked at (``Quantizer/prepared(_:for:watching:)``).
   public var rotations: ModelRotations = []
+
+  /// Whether channels that tower above the others go a way of their own.
+  public var separatesOutliers = true
+
+  /// The option that leaves outliers where they are.
+  private static let withOutliers = "outliers=0"
 
   /// 8-bit weights, 8-bit inputs of the linear layers.
   public static let w8a8 = QuantizationRecipe(name: "w8a8", activations: .int8)
@@ -39,7 +45,7 @@ public struct QuantizationRecipe: Hashable, Sendable {
   public static let all = [w8a8, w8a16, w4a8, w4a16, c4a16, w2a8, w2a16]
 
   /// The recipe called `name`: one of ``all``; or `b3.8a16`, for a mean of 3.8 bits a weight in the
-  /// stream. Options may follow a colon: `rotate=1` (or `stream` or `values` alone), and those of
+  /// stream. Options may follow a colon: `rotate=1` (or `stream` or `values` alone), `outliers=0`, and those of
   /// ``WeightMethod``, as in `w4a16:shrinkage=0.05`.
   public init?(name: String) {
     let parts = name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
@@ -59,11 +65,13 @@ public struct QuantizationRecipe: Hashable, Sendable {
     }
     guard parts.count > 1 else { return }
     self.name = name
-    // Rotations are the model's, all other options those of a method for weights.
+    // Rotations and outliers are the model's, all other options those of a method for weights.
     var options: [Substring] = []
     for option in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
       if let known = ModelRotations.options.first(where: { $0.name == option }) {
         rotations = known.rotations
+      } else if option == Self.withOutliers {
+        separatesOutliers = false
       } else {
         options.append(option)
       }
@@ -74,12 +82,14 @@ public struct QuantizationRecipe: Hashable, Sendable {
     weights = method
   }
 
-  /// The recipe of a mean of so many bits a weight, with this one's activations and rotations.
+  /// The recipe of a mean of so many bits a weight, with this one's activations and what it does to the model before.
   ///
   /// Throws `DiagnosticError` for bits that no recipe has.
   public func with(bitsPerWeight bits: Double) throws(DiagnosticError) -> QuantizationRecipe {
+    let options = [rotations.option, separatesOutliers ? nil : Self.withOutliers].compactMap(\.self)
     let name =
-      "b" + String(format: "%.2f", bits) + (activations == .int8 ? "a8" : "a16") + rotations.suffix
+      "b" + String(format: "%.2f", bits) + (activations == .int8 ? "a8" : "a16")
+      + (options.isEmpty ? "" : ":" + options.joined(separator: ","))
     guard let recipe = QuantizationRecipe(name: name) else {
       throw DiagnosticError("quantize.recipe", "there is no recipe '\(name)'")
     }

@@ -29,7 +29,7 @@ public enum Quantizer {
     _ graph: Graph, recipe: QuantizationRecipe, calibrationTokens sequences: [[Int32]],
     tuningTokens: [[Int32]] = [], progress: (_ stage: String, _ done: Int, _ of: Int) -> Void
   ) throws(DiagnosticError) -> (graph: Graph, report: WeightReport?) {
-    let graph = try prepared(graph, for: recipe)
+    let graph = try prepared(graph, for: recipe, watching: sequences)
     if let method = recipe.weights {
       let observed = try ObservedModel(
         graph, calibrationTokens: sequences, tuningTokens: tuningTokens,
@@ -42,13 +42,31 @@ public enum Quantizer {
     )
   }
 
-  /// The float model as a recipe quantises it: rotated where it asks for that, else the graph itself. It computes
-  /// what `graph` does. Callers that calibrate or watch a model themselves do so with this.
+  /// The float model as a recipe quantises it: rotated where it asks for that, and with outlier channels apart
+  /// where there are some. It computes what `graph` does. Callers that calibrate or watch a model themselves do so
+  /// with this.
+  ///
+  /// - Parameter sequences: tokens, each sequence from position 0; outliers are looked for on the first few hundred.
   public static func prepared(
-    _ graph: Graph, for recipe: QuantizationRecipe
+    _ graph: Graph, for recipe: QuantizationRecipe, watching sequences: [[Int32]]
   ) throws(DiagnosticError) -> Graph {
-    recipe.rotations.isEmpty ? graph : try ModelRotation(graph, recipe.rotations).rotated()
+    let graph =
+      recipe.rotations.isEmpty ? graph : try ModelRotation(graph, recipe.rotations).rotated()
+    guard recipe.separatesOutliers,
+      let function = graph.function("score") ?? graph.function("decode")
+    else { return graph }
+    var left = outlierTokens
+    let beginnings = sequences.map { sequence in
+      let part = sequence.prefix(min(left, outlierTokens / 4))
+      left -= part.count
+      return Array(part)
+    }
+    let seen = try Calibrator(graph).observe(beginnings.filter { !$0.isEmpty })
+    return try SeparatedOutliers.separated(OutlierChannels(function, calibration: seen), in: graph)
   }
+
+  /// Tokens that outliers are looked for on: they show on the first of a text, and on few words.
+  private static let outlierTokens = 512
 
   /// The ranges of a model's values on token sequences, and on text of its own when it is small.
   public static func calibrate(

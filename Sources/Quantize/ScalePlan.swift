@@ -20,10 +20,12 @@ struct ScalePlan {
   /// Room left above the largest calibrated magnitude of a 16-bit value.
   private static let margin: Float = 1.25
 
-  /// Room left around the calibrated range of keys. A clipped key changes every later score of its
-  /// head, while steps a third wider cost little: of 1, 1.15, 1.25, 1.35, 1.6 and 2 the middle ones
-  /// diverge least on both models measured (`Docs/Numerics.md`). Values need none.
-  private static let keyMargin: Float = 1.35
+  /// The room left around the calibrated range of keys, as a factor. A clipped key changes every later score of
+  /// its head, so ranges that few tokens told are given more: what is least by the tokens seen was measured
+  /// (`Docs/Numerics.md`). Values need none.
+  private static func keyMargin(tokens: Int) -> Float {
+    min(1 + 1024 / Float(max(tokens, 1)), 1.35)
+  }
 
   /// The same where channels were scaled to be alike: any of them may turn out to be the largest.
   private static let levelledMargin: Float = 4
@@ -115,23 +117,6 @@ struct ScalePlan {
       let margin = isLevelled ? Self.levelledMargin : Self.margin
       types[sites[index]] = (element, max(largest, 1e-12) * margin / limit)
     }
-    /// Gives the queries of an attention, and what rotates them, a scale that makes scores sums divided by a
-    /// power of two. They come before it, and so do the keys' scales.
-    func chooseQueryScale(_ attention: GraphIR.Operation) {
-      guard attention.operands.count > 2, case .value(let query) = attention.operands[0],
-        case .state(let keys) = attention.operands[2], let factor = attention.float("scale"),
-        let keyScale = states[keys]?.first, let index = producer[query]
-      else { return }
-      var chain = [index]
-      if function.operations[index].code == .rope,
-        case .value(let id)? = function.operations[index].operands.first, let source = producer[id]
-      {
-        chain.append(source)
-      }
-      guard let wanted = types[sites[index]]?.scale else { return }
-      let scale = ScorePower.queryScale(atLeast: wanted, keyScale: keyScale, factor: factor)
-      for step in chain { types[sites[step]]?.scale = scale }
-    }
     for (index, operation) in function.operations.enumerated() {
       if isResidual.contains(index) {
         types[sites[index]] = (.int32, residual)
@@ -144,9 +129,7 @@ struct ScalePlan {
           let scale = states[state]?.first
         else { continue }
         types[sites[index]] = (.int16, scale / 256)
-        chooseQueryScale(operation)
       case .rmsNorm, .attention, .mul:
-        if operation.code == .attention { chooseQueryScale(operation) }
         let top = try channelMax(sites[index]).max() ?? 0
         set(index, recipe.activations, largest: top)
         if recipe.activations == .int8 { types[sites[index]]?.scale /= Self.margin }
@@ -166,7 +149,8 @@ struct ScalePlan {
         else { continue }
         let channels: [Float]
         if let centred = migration.caches[state] {
-          channels = centred.reach.map { $0 * Self.keyMargin }
+          let margin = Self.keyMargin(tokens: calibration.tokens)
+          channels = centred.reach.map { $0 * margin }
         } else {
           channels = try channelMax(sites[source])
         }
@@ -180,6 +164,39 @@ struct ScalePlan {
           "quantize.unsupported", "\(operation.code.rawValue) has no integer form",
           at: SourceLocation(element: operation.provenance.source))
       }
+    }
+    chooseQueryScales(function, sites: sites, producer: producer)
+  }
+
+  /// Gives the queries of all attentions, and what rotates them, scales that make scores sums divided by a power
+  /// of two: the same one where that costs no more than two of 16 bits, as it decides what tables of shifts a
+  /// program holds.
+  private mutating func chooseQueryScales(
+    _ function: Function, sites: [Site], producer: [ValueID: Int]
+  ) {
+    var choices: [(chain: [Site], keyScale: Float, factor: Double, exponent: Double)] = []
+    for operation in function.operations where operation.code == .attention {
+      guard operation.operands.count > 2, case .value(let query) = operation.operands[0],
+        case .state(let keys) = operation.operands[2], let factor = operation.float("scale"),
+        let keyScale = states[keys]?.first, let index = producer[query]
+      else { continue }
+      var chain = [sites[index]]
+      if function.operations[index].code == .rope,
+        case .value(let id)? = function.operations[index].operands.first, let source = producer[id]
+      {
+        chain.append(sites[source])
+      }
+      guard let wanted = types[sites[index]]?.scale,
+        let exponent = ScorePower.exponent(atLeast: wanted, keyScale: keyScale, factor: factor)
+      else { continue }
+      choices.append((chain, keyScale, factor, exponent))
+    }
+    let top = choices.map(\.exponent).max() ?? 0
+    for choice in choices {
+      let scale = ScorePower.queryScale(
+        exponent: choice.exponent < top - 2 ? choice.exponent : top, keyScale: choice.keyScale,
+        factor: choice.factor)
+      for site in choice.chain { types[site]?.scale = scale }
     }
   }
 }

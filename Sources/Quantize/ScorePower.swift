@@ -7,12 +7,17 @@ enum ScorePower {
   /// attention's own `factor`.
   static func unit(_ factor: Double) -> Double { factor * 1.442_695_040_888_963_4 * 0x1p8 }
 
-  /// The queries' scale: the least that is not below `wanted` and makes a product worth a power of two.
-  static func queryScale(atLeast wanted: Float, keyScale: Float, factor: Double) -> Float {
+  /// The least power of two, as an exponent, that a product may be worth with queries of a scale not below
+  /// `wanted`; nil without keys.
+  static func exponent(atLeast wanted: Float, keyScale: Float, factor: Double) -> Double? {
     let worth = Double(keyScale) * unit(factor)
-    guard worth > 0, worth.isFinite else { return wanted }
-    let exponent = min(max(log2(Double(wanted) * worth).rounded(.up), -62), 0)
-    return Float(exp2(exponent) / worth)
+    guard worth > 0, worth.isFinite, wanted > 0 else { return nil }
+    return min(max(log2(Double(wanted) * worth).rounded(.up), -62), 0)
+  }
+
+  /// The queries' scale that makes a product worth `exp2(exponent)`.
+  static func queryScale(exponent: Double, keyScale: Float, factor: Double) -> Float {
+    Float(exp2(exponent) / (Double(keyScale) * unit(factor)))
   }
 
   /// The shift that divides by a product's worth; nil when that is no power of two but for the rounding of

@@ -318,6 +318,29 @@ func nearWeightsAreExact(_ target: String, _ memory: String, _ size: String) thr
   #expect(traffic["mram"] ?? 0 < near * 9 / 8)
 }
 
+/// Where another memory is as fast and has room for it, the state leaves its own to weights.
+@Test func theStateMakesRoomForWeights() throws {
+  var shape = RandomLlama()
+  (shape.dim, shape.heads, shape.hidden, shape.context) = (48, 6, 1000, 1024)
+  func compiled(_ second: String) throws -> CompiledModel {
+    try CompiledModel(
+      shape, recipe: .w8a16, target: "alif-e7-hp", sizes: ["sram0": "400KiB", "sram1": second])
+  }
+  let (apart, beside) = (try compiled("200KiB"), try compiled("40KiB"))
+  func place(_ model: CompiledModel, _ region: String) -> String? {
+    model.program.manifest.regions.first { $0.name == region }?.memory
+  }
+  #expect(place(apart, "state") == "sram1" && place(apart, "params") == "sram0")
+  #expect(place(beside, "state") == "sram0" && place(beside, "params") == "sram0")
+  let (more, fewer) = (
+    apart.program.manifest.report.residentBytes ?? 0,
+    beside.program.manifest.report.residentBytes ?? 0
+  )
+  #expect(fewer > 0 && more > fewer + 40_000)
+  var random = SplitMix64(seed: 47)
+  try apart.compareDecode((0..<4).map { _ in Int32(random.next() % 64) })
+}
+
 @Test func badCallsAreDiagnosed() throws {
   let model = try CompiledModel(RandomLlama(), recipe: .w8a16, target: "corstone-300")
   #expect(throws: DiagnosticError.self) { try model.session.decode(64) }

@@ -55,7 +55,7 @@ struct AttributionReport {
     _ model: ImportedModel, recipe: QuantizationRecipe, calibration: String?,
     _ pipeline: ModelPipeline, quiet: Bool
   ) throws(DiagnosticError) -> QuantizationStudy {
-    let model = try pipeline.prepared(model, for: recipe)
+    let model = try pipeline.prepared(model, for: recipe, calibration: calibration)
     if let method = recipe.weights {
       let observed = try pipeline.observed(model, calibration: calibration, holdsOut: false)
       let bar = StagedProgress(quiet: quiet)

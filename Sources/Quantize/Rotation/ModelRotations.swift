@@ -16,8 +16,8 @@ public struct ModelRotations: OptionSet, Hashable, Sendable {
     ("rotate=0", []), ("rotate=1", .all), ("rotate=stream", .stream), ("rotate=values", .values),
   ]
 
-  /// What follows a recipe's name to name them, such as `:rotate=1`; nothing for none.
-  var suffix: String {
-    isEmpty ? "" : Self.options.first { $0.rotations == self }.map { ":" + $0.name } ?? ""
+  /// The option that names them, such as `rotate=1`; nil for none.
+  var option: String? {
+    isEmpty ? nil : Self.options.first { $0.rotations == self }?.name
   }
 }

@@ -32,7 +32,7 @@ public struct ObservedModel: Sendable {
     let calibrator = try Calibrator(graph)
     let given = sequences.reduce(0) { $0 + $1.count }
     let wanted = max(
-      Self.affordableTokens(parameters: calibrator.parameters), Self.leastTokens - given)
+      Calibrator.affordableTokens(parameters: calibrator.parameters), Self.leastTokens - given)
     let own = try calibrator.generate(max(wanted, 0), from: sequences) {
       progress("writing calibration text", $0, $1)
     }
@@ -49,12 +49,6 @@ public struct ObservedModel: Sendable {
   /// Fewer tokens tell too little of how channels go together; what is missing the model writes, at
   /// about a tenth of a second a token for a hundred million weights.
   private static let leastTokens = 4096
-
-  /// Second moments take more tokens than ranges do, and methods for weights are given more time.
-  private static func affordableTokens(parameters: Int) -> Int {
-    let tokens = min(8192, 4_000_000_000 / max(parameters, 1))
-    return tokens >= 256 ? tokens : 0
-  }
 
   /// The last tokens of every sequence, and what is before them.
   private static func split(_ sequences: [[Int32]]) -> ([[Int32]], [[Int32]]) {

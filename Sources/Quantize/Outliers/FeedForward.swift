@@ -1,0 +1,59 @@
+import GraphIR
+
+/// A linear layer and what it reads: elementwise operations on the results of other linear layers, all of
+/// which nothing else reads.
+struct FeedForward {
+  /// The layer that reads.
+  let reader: Int
+  /// The operation that makes what it reads.
+  let made: Int
+  /// The operations up to there: elementwise ones and, first of each way, linear ones. In order.
+  let operations: [Int]
+  /// The weights of the linear ones.
+  let weights: [ConstantID]
+  /// The one addition that takes the reader's result.
+  let sum: Int
+
+  /// The layer behind a reader; nil where it is built otherwise.
+  init?(reader: Int, in function: Function) {
+    let operations = function.operations
+    var readers: [ValueID: [Int]] = [:]
+    var makers: [ValueID: Int] = [:]
+    for (index, operation) in operations.enumerated() {
+      for case .value(let id) in operation.operands { readers[id, default: []].append(index) }
+      for id in operation.results { makers[id] = index }
+    }
+    func isPrivate(_ id: ValueID) -> Bool {
+      readers[id]?.count == 1 && !function.results.contains(id)
+    }
+    guard operations[reader].operands.count > 1,
+      case .value(let read) = operations[reader].operands[0], let made = makers[read],
+      let result = operations[reader].results.first, isPrivate(result),
+      let sum = readers[result]?.first, operations[sum].code == .add
+    else { return nil }
+    var found: Set<Int> = []
+    var weights: [ConstantID] = []
+    var open = [read]
+    while let id = open.popLast() {
+      guard isPrivate(id), let maker = makers[id] else { return nil }
+      found.insert(maker)
+      switch operations[maker].code {
+      case .mul, .silu, .gelu:
+        for operand in operations[maker].operands {
+          guard case .value(let next) = operand else { return nil }
+          open.append(next)
+        }
+      case .linear:
+        guard operations[maker].operands.count > 1,
+          case .constant(let weight) = operations[maker].operands[1]
+        else { return nil }
+        weights.append(weight)
+      default: return nil
+      }
+    }
+    // What a linear layer reads of another is no hidden value.
+    guard operations[made].code != .linear else { return nil }
+    (self.reader, self.made, self.sum) = (reader, made, sum)
+    (self.operations, self.weights) = (found.sorted(), weights)
+  }
+}
