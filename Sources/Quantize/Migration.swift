@@ -54,8 +54,10 @@ struct Migration {
     }
     for (index, operation) in function.operations.enumerated() where operation.code == .attention {
       evenKeys(operation, graph)
-      // Factors of values would be in the way of those that suit the weights.
-      if self.columns == nil { scaleValues(index, activations: recipe.activations) }
+      // Factors that suit the values would cost weights of few bits more than they gain.
+      if self.columns == nil || recipe.weights?.isFine == true {
+        scaleValues(index, activations: recipe.activations)
+      }
     }
     guard recipe.activations == .int8 || self.columns != nil else { return }
     for (index, operation) in function.operations.enumerated() {

@@ -83,3 +83,22 @@ func stagesAddUpToTheIntegerGraph(_ recipe: QuantizationRecipe, _ biased: Bool) 
     #expect(tensor.largest > 0 && tensor.limit > 0)
   }
 }
+
+/// A few numbers that tower above the others do not hide what their step costs those.
+@Test func theTypicalNumberHasARatioOfItsOwn() throws {
+  let model = RandomLlama.massive(3000)
+  let text = (0..<4).map { start in (0..<16).map { Int32((start * 17 + $0 * 5) % 64) } }
+  let graph = model.graph()
+  let study = try QuantizationStudy(
+    graph, recipe: .w8a16, calibration: try Quantizer.calibrate(graph, on: text))
+  let tensors = try study.tensors(on: text)
+  for tensor in tensors where tensor.kind == .activation && tensor.sqnr.isFinite {
+    if tensor.name == "blk.0.ffn_mul" {
+      // Channels three thousand times the median leave it no step of its own.
+      #expect(tensor.sqnr > 60 && tensor.typicalSQNR < 20)
+    } else if tensor.name.hasPrefix("blk.1") {
+      #expect((1...12).contains(tensor.sqnr - tensor.typicalSQNR), "\(tensor.name)")
+    }
+  }
+  #expect(tensors.contains { $0.name == "blk.0.ffn_mul" && $0.kind == .activation })
+}

@@ -87,15 +87,15 @@ struct AttributionReport {
     }
     text += row(["integer arithmetic", "         ", number(attribution.arithmetic)]) + "\n"
     let shown = tensors.filter { $0.kind != .activation || $0.sqnr.isFinite }
-      .sorted { $0.sqnr != $1.sqnr ? $0.sqnr < $1.sqnr : $0.name < $1.name }.prefix(20)
+      .sorted { ($0.worst, $0.name) < ($1.worst, $1.name) }.prefix(20)
     text += "\ntensors with the most rounding noise, of \(tensors.count)\n"
     let width = max(shown.map(\.name.count).max() ?? 0, 6)
     text += "tensor".padding(toLength: width + 2, withPad: " ", startingAt: 0)
-    text += "kind        SQNR dB  so far dB  clipped     largest       limit\n"
+    text += "kind        SQNR dB  typical dB  so far dB  clipped     largest       limit\n"
     for tensor in shown {
       text += tensor.name.padding(toLength: width + 2, withPad: " ", startingAt: 0)
       text += tensor.kind.rawValue.padding(toLength: 12, withPad: " ", startingAt: 0)
-      text += String(format: "%7.1f", tensor.sqnr)
+      text += String(format: "%7.1f%12.1f", tensor.sqnr, tensor.typicalSQNR)
       text += tensor.accumulatedSQNR.map { String(format: "%11.1f", $0) } ?? "          –"
       text += String(
         format: "%7.3f %% %11.4g %11.4g\n", tensor.clippedShare * 100, tensor.largest,
@@ -117,6 +117,7 @@ struct AttributionReport {
       var name: String
       var kind: String
       var sqnrDb: Double?
+      var typicalSqnrDb: Double?
       var accumulatedSqnrDb: Double?
       var clippedShare: Double
       var largest: Double
@@ -143,9 +144,15 @@ struct AttributionReport {
       tensors = report.tensors.map {
         Tensor(
           name: $0.name, kind: $0.kind.rawValue, sqnrDb: $0.sqnr.isFinite ? $0.sqnr : nil,
+          typicalSqnrDb: $0.typicalSQNR.isFinite ? $0.typicalSQNR : nil,
           accumulatedSqnrDb: $0.accumulatedSQNR.flatMap { $0.isFinite ? $0 : nil },
           clippedShare: $0.clippedShare, largest: $0.largest, limit: $0.limit)
       }
     }
   }
+}
+
+extension TensorFidelity {
+  /// The worse of its two ratios.
+  fileprivate var worst: Double { min(sqnr, typicalSQNR) }
 }

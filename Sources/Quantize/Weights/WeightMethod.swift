@@ -45,6 +45,11 @@ public struct WeightMethod: Hashable, Sendable {
   /// Weights of a depth slice, about, which have a palette to themselves; nil where a layer is one slice.
   public var sliceWeights: Int? = 16_384
 
+  /// Whether weights keep about eight bits, so that their errors do not outweigh those of the caches.
+  var isFine: Bool {
+    if case .levels(let limit) = grid { limit >= 64 } else { false }
+  }
+
   /// A method for a grid.
   public init(grid: Grid) { self.grid = grid }
 
