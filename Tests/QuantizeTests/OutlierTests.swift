@@ -44,6 +44,26 @@ import Testing
     #expect(try Self.prepared(massive, "w8a16:outliers=0").functions == massive.graph().functions)
   }
 
+  /// A bias that another layer has, too, would change there: the layer stays as it is.
+  @Test func sharedConstantsAreLeftAlone() throws {
+    let model = RandomLlama.massive(3000, biased: true)
+    var graph = model.graph()
+    func bias(_ name: String) throws -> Operand {
+      .constant(ConstantID(try #require(graph.constants.firstIndex { $0.name == name })))
+    }
+    let (first, second) = (try bias("blk.0.ffn_up.bias"), try bias("blk.1.ffn_up.bias"))
+    for f in graph.functions.indices {
+      for o in graph.functions[f].operations.indices {
+        graph.functions[f].operations[o].operands = graph.functions[f].operations[o].operands.map {
+          $0 == second ? first : $0
+        }
+      }
+    }
+    let apart = try Quantizer.prepared(
+      graph, for: .w8a16, watching: QuantizerStructureTests.sequences(model, count: 4))
+    #expect(apart.functions == graph.functions)
+  }
+
   /// One step for channels three thousand times as large as the others leaves those nothing.
   @Test(arguments: [("w8a16", 0.05), ("w8a8", 0.05), ("b5a16:adapt=0", 0.6)])
   func outliersApartCostLess(_ name: String, _ share: Double) throws {

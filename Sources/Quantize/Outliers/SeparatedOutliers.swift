@@ -34,7 +34,8 @@ struct SeparatedOutliers {
     for (f, function) in graph.functions.enumerated() {
       for (index, operation) in function.operations.enumerated() {
         for case .constant(let id) in operation.operands { uses[id, default: 0] += 1 }
-        guard operation.code == .linear, operation.operands[1] == .constant(hidden.reader),
+        guard operation.code == .linear, operation.operands.count > 1,
+          operation.operands[1] == .constant(hidden.reader),
           let part = FeedForward(reader: index, in: function),
           Set(part.weights) == hidden.sources
         else { continue }
@@ -42,23 +43,21 @@ struct SeparatedOutliers {
       }
     }
     // Constants change, so nobody else may have them.
-    let weights = hidden.sources.union([hidden.reader])
-    guard weights.allSatisfy({ uses[$0] == readers.count }) else { return }
-
+    var changed: Set<ConstantID> = [hidden.reader]
     for (f, reader) in readers {
-      guard let part = FeedForward(reader: reader, in: graph.functions[f]) else { continue }
-      try insert(part, hidden.channels, function: f)
-    }
-    for id in weights { try clear(hidden.channels, of: id, isReader: id == hidden.reader) }
-    for (f, reader) in readers {
-      guard let part = FeedForward(reader: reader, in: graph.functions[f]) else { continue }
-      for index in part.operations {
-        guard graph.functions[f].operations[index].operands.count > 2,
-          case .constant(let bias) = graph.functions[f].operations[index].operands[2]
-        else { continue }
-        try clear(hidden.channels, of: bias, isReader: false)
+      let function = graph.functions[f]
+      guard let part = FeedForward(reader: reader, in: function) else { return }
+      for index in part.operations where function.operations[index].code == .linear {
+        for case .constant(let id) in function.operations[index].operands { changed.insert(id) }
       }
     }
+    guard changed.allSatisfy({ uses[$0] == readers.count }) else { return }
+
+    for (f, reader) in readers.sorted(by: { $0.key < $1.key }) {
+      guard let part = FeedForward(reader: reader, in: graph.functions[f]) else { return }
+      try insert(part, hidden.channels, function: f)
+    }
+    for id in changed { try clear(hidden.channels, of: id, isReader: id == hidden.reader) }
   }
 
   /// Puts the narrow layer and its addition before the addition of the wide one.
