@@ -37,8 +37,7 @@ extension ProgramCompiler {
   /// their raw size, because their encoding depends on the answer.
   func weightsFitOnChip(_ graph: Graph, arena: Int, state: Int) -> Bool {
     let sizes: [Region: Int] = [.arena: arena, .state: state, .weights: Self.weightBytes(graph)]
-    let plan = try? MemoryPlan(sizes: sizes, target: target)
-    return plan?.memories[.weights]?.kind.isOnChipRAM == true
+    return plan(sizes)?.memories[.weights]?.kind.isOnChipRAM == true
   }
 
   /// Bytes to reckon with for all weights before they are encoded.
@@ -80,7 +79,7 @@ extension ProgramCompiler {
   /// The memories that regions of about these sizes will lie in. Where they do not fit, which the plan
   /// of the finished program says, nil.
   private func memories(_ sizes: [Region: Int]) -> MemorySystem? {
-    (try? MemoryPlan(sizes: sizes, target: target)).map {
+    plan(sizes).map {
       MemorySystem($0.entries, accelerator: accelerator)
     }
   }
@@ -108,14 +107,15 @@ extension ProgramCompiler {
       .state: candidates.map(\.state.bytes).max() ?? 0,
       .params: constants + 2 * Self.usualParams,
     ]
-    let resident = residentRoom(beside: sizes, keepsStateApart: false)
-    let more = residentRoom(beside: sizes, keepsStateApart: true)
-    rooms.keepsStateApart = more > resident
-    rooms.bytes[.params] = max(resident, more)
-    sizes[.params, default: 0] += max(resident, more)
-    let fetched = linear.reduce(0) { $0 + graph[$1].type.byteCount } - max(resident, more)
+    let beside = residentRoom(beside: sizes)
+    let apart = residentRoom(beside: sizes, keepsStateApart: true)
+    let resident = max(beside, apart)
+    rooms.keepsStateApart = apart > beside
+    rooms.bytes[.params] = resident
+    sizes[.params, default: 0] += resident
+    let fetched = linear.reduce(0) { $0 + graph[$1].type.byteCount } - resident
     rooms.bytes[.near] = nearRoom(
-      beside: sizes, weights: Self.weightBytes(graph) - max(resident, more), fetched: fetched,
+      beside: sizes, weights: Self.weightBytes(graph) - resident, fetched: fetched,
       keepsStateApart: rooms.keepsStateApart)
     return rooms
   }
@@ -134,9 +134,8 @@ extension ProgramCompiler {
   }
 
   /// Bytes of weights to keep in fast memory: what the params' memory has left beside everything else.
-  private func residentRoom(beside sizes: [Region: Int], keepsStateApart: Bool) -> Int {
+  private func residentRoom(beside sizes: [Region: Int], keepsStateApart: Bool = false) -> Int {
     // A target that lists no such memory for weights wants none there.
-    var sizes = sizes
     guard options.residentBytes != 0,
       target.candidates(for: .weights).contains(where: \.kind.isOnChipRAM),
       let plan = plan(sizes, keepsStateApart: keepsStateApart),
@@ -144,10 +143,9 @@ extension ProgramCompiler {
     else { return 0 }
     let free = plan.free(in: memory)
     let room = options.residentBytes.map { min($0, free) } ?? free - memory.size.count / 8
-    sizes[.params, default: 0] += room
-    let isPlaced =
-      self.plan(sizes, keepsStateApart: keepsStateApart)?.memories[.params]?.name == memory.name
-    return room > 0 && isPlaced ? room : 0
+    let isPlaced = isPlaced(
+      .params, in: memory, with: room, beside: sizes, keepsStateApart: keepsStateApart)
+    return isPlaced ? room : 0
   }
 
   /// Bytes of weights to keep in a memory that is nearer than that of the others, such as MRAM beside flash: no
@@ -175,17 +173,27 @@ extension ProgramCompiler {
     if options.nearBytes == nil, plan.free(in: far) >= weights {
       room = min(room, balanced(fetched, outline))
     }
-    guard room >= Self.leastRoom else { return 0 }
-    sizes[.near] = room
-    let isPlaced =
-      self.plan(sizes, keepsStateApart: keepsStateApart)?.memories[.near]?.name == memory.name
-    return isPlaced ? room : 0
+    sizes[.near] = 0
+    let isPlaced = isPlaced(
+      .near, in: memory, with: room, beside: sizes, keepsStateApart: keepsStateApart)
+    return room >= Self.leastRoom && isPlaced ? room : 0
   }
 
   /// Where regions of these sizes would lie; nil where they do not fit, which the plan of the finished program
   /// says.
-  private func plan(_ sizes: [Region: Int], keepsStateApart: Bool) -> MemoryPlan? {
+  private func plan(_ sizes: [Region: Int], keepsStateApart: Bool = false) -> MemoryPlan? {
     try? MemoryPlan(sizes: sizes, target: target, keepsStateApart: keepsStateApart)
+  }
+
+  /// Whether a region that takes so many bytes more lies in a memory.
+  private func isPlaced(
+    _ region: Region, in memory: Target.Memory, with room: Int, beside sizes: [Region: Int],
+    keepsStateApart: Bool
+  ) -> Bool {
+    var sizes = sizes
+    sizes[region, default: 0] += room
+    let plan = plan(sizes, keepsStateApart: keepsStateApart)
+    return room > 0 && plan?.memories[region]?.name == memory.name
   }
 
   /// The part of `bytes` for which the near memory takes as long as the far one takes for the rest.

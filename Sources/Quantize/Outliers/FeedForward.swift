@@ -15,27 +15,24 @@ struct FeedForward {
   let sum: Int
 
   /// The layer behind a reader; nil where it is built otherwise.
-  init?(reader: Int, in function: Function) {
+  init?(reader: Int, in function: Function, _ uses: ValueUses) {
     let operations = function.operations
-    var readers: [ValueID: [Int]] = [:]
-    var makers: [ValueID: Int] = [:]
-    for (index, operation) in operations.enumerated() {
-      for case .value(let id) in operation.operands { readers[id, default: []].append(index) }
-      for id in operation.results { makers[id] = index }
-    }
-    func isPrivate(_ id: ValueID) -> Bool {
-      readers[id]?.count == 1 && !function.results.contains(id)
+    /// The only operation that reads a value.
+    func onlyReader(_ id: ValueID) -> Int? {
+      let readers = uses.readers(of: id)
+      return readers.count == 1 && !function.results.contains(id) ? readers[0] : nil
     }
     guard operations[reader].operands.count > 1,
-      case .value(let read) = operations[reader].operands[0], let made = makers[read],
-      let result = operations[reader].results.first, isPrivate(result),
-      let sum = readers[result]?.first, operations[sum].code == .add
+      case .value(let read) = operations[reader].operands[0], let made = uses.makers[read],
+      // What a linear layer reads of another is no hidden value.
+      operations[made].code != .linear, let result = operations[reader].results.first,
+      let sum = onlyReader(result), operations[sum].code == .add
     else { return nil }
     var found: Set<Int> = []
     var weights: [ConstantID] = []
     var open = [read]
     while let id = open.popLast() {
-      guard isPrivate(id), let maker = makers[id] else { return nil }
+      guard onlyReader(id) != nil, let maker = uses.makers[id] else { return nil }
       found.insert(maker)
       switch operations[maker].code {
       case .mul, .silu, .gelu:
@@ -51,8 +48,6 @@ struct FeedForward {
       default: return nil
       }
     }
-    // What a linear layer reads of another is no hidden value.
-    guard operations[made].code != .linear else { return nil }
     (self.reader, self.made, self.sum) = (reader, made, sum)
     (self.operations, self.weights) = (found.sorted(), weights)
   }

@@ -31,8 +31,9 @@ struct OutlierChannels {
   /// - Parameter calibration: what was seen in it; a few hundred tokens will do.
   init(_ function: Function, calibration: Calibration) {
     let sites = Site.sites(of: function)
+    let uses = ValueUses(function)
     for (index, operation) in function.operations.enumerated() where operation.code == .linear {
-      guard let part = FeedForward(reader: index, in: function),
+      guard let part = FeedForward(reader: index, in: function, uses),
         case .constant(let reader) = operation.operands[1],
         let seen = calibration.sites[sites[part.made]], seen.rows > 0
       else { continue }

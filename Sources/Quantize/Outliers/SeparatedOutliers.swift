@@ -28,33 +28,29 @@ struct SeparatedOutliers {
   private init(graph: Graph) { self.graph = graph }
 
   private mutating func separate(_ hidden: OutlierChannels.Hidden) throws(DiagnosticError) {
-    // Where the reader stands in each function that has it.
-    var readers: [Int: Int] = [:]
-    var uses: [ConstantID: Int] = [:]
-    for (f, function) in graph.functions.enumerated() {
-      for (index, operation) in function.operations.enumerated() {
-        for case .constant(let id) in operation.operands { uses[id, default: 0] += 1 }
-        guard operation.code == .linear, operation.operands.count > 1,
-          operation.operands[1] == .constant(hidden.reader),
-          let part = FeedForward(reader: index, in: function),
-          Set(part.weights) == hidden.sources
-        else { continue }
-        readers[f] = index
-      }
-    }
+    // The layer in each function that has it.
+    var parts: [Int: FeedForward] = [:]
+    var users: [ConstantID: Int] = [:]
     // Constants change, so nobody else may have them.
     var changed: Set<ConstantID> = [hidden.reader]
-    for (f, reader) in readers {
-      let function = graph.functions[f]
-      guard let part = FeedForward(reader: reader, in: function) else { return }
-      for index in part.operations where function.operations[index].code == .linear {
-        for case .constant(let id) in function.operations[index].operands { changed.insert(id) }
+    for (f, function) in graph.functions.enumerated() {
+      let uses = ValueUses(function)
+      for (index, operation) in function.operations.enumerated() {
+        for case .constant(let id) in operation.operands { users[id, default: 0] += 1 }
+        guard operation.code == .linear, operation.operands.count > 1,
+          operation.operands[1] == .constant(hidden.reader),
+          let part = FeedForward(reader: index, in: function, uses),
+          Set(part.weights) == hidden.sources
+        else { continue }
+        parts[f] = part
+        for maker in part.operations where function.operations[maker].code == .linear {
+          for case .constant(let id) in function.operations[maker].operands { changed.insert(id) }
+        }
       }
     }
-    guard changed.allSatisfy({ uses[$0] == readers.count }) else { return }
+    guard changed.allSatisfy({ users[$0] == parts.count }) else { return }
 
-    for (f, reader) in readers.sorted(by: { $0.key < $1.key }) {
-      guard let part = FeedForward(reader: reader, in: graph.functions[f]) else { return }
+    for (f, part) in parts.sorted(by: { $0.key < $1.key }) {
       try insert(part, hidden.channels, function: f)
     }
     for id in changed { try clear(hidden.channels, of: id, isReader: id == hidden.reader) }

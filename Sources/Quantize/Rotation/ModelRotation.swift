@@ -27,6 +27,7 @@ struct ModelRotation {
     self.graph = graph
     let widths = rotations.contains(.values) ? RotatedValues(graph).widths : [:]
     for (f, function) in graph.functions.enumerated() {
+      let uses = ValueUses(function)
       var columns: [Int: RotatedConstant.Columns] = [:]
       var rows: [Int: RotatedConstant.Rows] = [:]
       if rotations.contains(.stream), let stream = RotatedStream(of: function),
@@ -36,7 +37,7 @@ struct ModelRotation {
           guard case .constant(let gamma)? = function.operations[norm].operands.dropFirst().first
           else { continue }
           wanted[Use(function: f, operation: norm, operand: 1)] = .ones
-          for reader in function.readers(of: function.operations[norm].results) {
+          for reader in function.operations[norm].results.flatMap(uses.readers) {
             columns[reader] = .norm(gamma: gamma)
           }
         }
@@ -53,9 +54,9 @@ struct ModelRotation {
           continue
         }
         if operation.code == .attention {
-          for reader in function.readers(of: operation.results) { columns[reader] = .heads(width) }
+          for reader in operation.results.flatMap(uses.readers) { columns[reader] = .heads(width) }
         } else if case .value(let x)? = operation.operands.first,
-          let writer = function.operations.firstIndex(where: { $0.results.contains(x) })
+          let writer = uses.makers[x]
         {
           rows[writer] = .heads(width)
         }
@@ -119,16 +120,5 @@ struct ModelRotation {
       }
     }
     return result
-  }
-}
-
-extension Function {
-  /// The operations that read any of these values.
-  fileprivate func readers(of values: [ValueID]) -> [Int] {
-    operations.indices.filter { index in
-      operations[index].operands.contains {
-        if case .value(let id) = $0 { values.contains(id) } else { false }
-      }
-    }
   }
 }

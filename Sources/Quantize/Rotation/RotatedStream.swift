@@ -14,12 +14,7 @@ struct RotatedStream {
   /// The stream that the function's first norm reads; nil when there is none, or when anything else reads or
   /// writes it.
   init?(of function: Function) {
-    var definitions: [ValueID: Int] = [:]
-    var readers: [ValueID: [Int]] = [:]
-    for (index, operation) in function.operations.enumerated() {
-      for id in operation.results { definitions[id] = index }
-      for case .value(let id) in operation.operands { readers[id, default: []].append(index) }
-    }
+    let uses = ValueUses(function)
     guard let first = function.operations.first(where: { $0.code == .rmsNorm }),
       case .value(let start)? = first.operands.first,
       let width = function[start].type.shape.dimensions.last
@@ -28,7 +23,7 @@ struct RotatedStream {
     var visited: Set<ValueID> = [start]
     var open = [start]
     while let value = open.popLast() {
-      guard !function.results.contains(value), let definition = definitions[value] else {
+      guard !function.results.contains(value), let definition = uses.makers[value] else {
         return nil
       }
       var neighbours: [ValueID] = []
@@ -38,7 +33,7 @@ struct RotatedStream {
       case .add: for case .value(let id) in writer.operands { neighbours.append(id) }
       default: return nil
       }
-      for index in readers[value] ?? [] {
+      for index in uses.readers(of: value) {
         let reader = function.operations[index]
         switch reader.code {
         case .add: neighbours += reader.results
@@ -50,7 +45,7 @@ struct RotatedStream {
     }
     for norm in norms {
       for result in function.operations[norm].results {
-        let reading = readers[result] ?? []
+        let reading = uses.readers(of: result)
         guard !function.results.contains(result),
           reading.allSatisfy({
             function.operations[$0].code == .linear

@@ -27,9 +27,9 @@ final class CurvatureSums {
   /// Sums of nothing, for the linear layers of a function.
   init(_ function: Function) {
     self.function = function
+    let uses = ValueUses(function)
     for (index, operation) in function.operations.enumerated() where operation.code == .linear {
-      guard case .value(let x)? = operation.operands.first,
-        let maker = function.operations.firstIndex(where: { $0.results.contains(x) })
+      guard case .value(let x)? = operation.operands.first, let maker = uses.makers[x]
       else { continue }
       producer[index] = maker
       let width = function[x].type.shape.dimensions.last ?? 1
