@@ -82,7 +82,8 @@ struct ModelPipeline {
     // Only the basis is kept: what was observed takes more memory than the model.
     let basis = try RoundingBasis(
       observed(
-        prepared(model, for: recipe, calibration: calibration), calibration: calibration,
+        prepared(model, for: recipe, calibration: calibration), for: recipe,
+        calibration: calibration,
         tokens: method.curvatureTokens, holdsOut: false),
       recipe: recipe, method: method)
     return try program(basis, recipe: recipe, within: bits, compile: compile)
@@ -156,14 +157,14 @@ struct ModelPipeline {
 
   /// Watches a model, to quantise it by what errors in its weights cost.
   func observed(
-    _ model: ImportedModel, calibration: String?,
+    _ model: ImportedModel, for recipe: QuantizationRecipe, calibration: String?,
     tokens: Int = WeightMethod.eightBit.curvatureTokens, holdsOut: Bool
   ) throws(DiagnosticError) -> ObservedModel {
     let (sequences, others) = try passages(model, text: calibration, limit: tokens)
     let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
     return try ObservedModel(
-      model.graph, calibrationTokens: sequences, tuningTokens: others, limit: tokens,
+      model.graph, for: recipe, calibrationTokens: sequences, tuningTokens: others, limit: tokens,
       holdsOut: holdsOut, progress: bar.update)
   }
 

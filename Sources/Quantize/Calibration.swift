@@ -9,6 +9,8 @@ public struct SiteStatistics: Sendable {
   /// For what `rope` reads: the largest component of each pair of channels along each of
   /// ``directions`` directions of a full turn, pair by pair (its support function).
   public var support: [Float] = []
+  /// For what becomes 8 bits where activations do: how often each channel had which magnitude.
+  public var histogram: MagnitudeHistogram?
   /// The largest sum of magnitudes of a row.
   public var rowSum: Float = 0
   /// The smallest and the largest sum of squares of a row.
@@ -35,4 +37,6 @@ public struct Calibration: Sendable {
   public var sites: [Site: SiteStatistics]
   /// How many tokens were run.
   public var tokens: Int
+  /// What 8-bit activations make of it.
+  public var ranges = ActivationRanges()
 }

@@ -5,6 +5,7 @@ import Support
 /// Runs token sequences through the float model and watches its values.
 public struct Calibrator {
   let interpreter: FloatInterpreter
+  private let graph: Graph
   private let function: Function
   private let sites: [Site]
   private let rows: Int
@@ -20,6 +21,7 @@ public struct Calibrator {
       throw DiagnosticError(
         "quantize.function", "the graph has neither 'score' nor 'decode' to calibrate with")
     }
+    self.graph = graph
     self.function = function
     canDecode = graph.function("decode") != nil
     interpreter = try FloatInterpreter(graph, functions: [function.name, "decode"])
@@ -30,6 +32,53 @@ public struct Calibrator {
     sites = Site.sites(of: function)
     rows = function.inputs.first.map { function[$0].type.shape.count } ?? 1
     context = graph.states.map { $0.type.shape[1] }.min() ?? Int.max
+  }
+
+  /// What a recipe wants to know of a model: the ranges of all values, and for 8-bit activations what to make of
+  /// them.
+  ///
+  /// - Parameter own: sequences the model wrote itself.
+  func calibration(
+    _ sequences: [[Int32]], own: [[Int32]], for recipe: QuantizationRecipe,
+    progress: ObservedModel.Progress
+  ) throws(DiagnosticError) -> Calibration {
+    let short = Self.coldStarts(of: sequences)
+    let sequences = sequences + own
+    guard recipe.activations == .int8 else { return try observe(sequences + short) }
+    // Ranges are judged by text they were not made for, which goes beyond them.
+    let tokens = min(max(Self.judgingWork / max(parameters, 1), 512), 2048)
+    let (shown, kept) = Self.split(sequences, tokens: tokens)
+    let part = try observe(shown + short)
+    let ranges = try ActivationRanges.chosen(
+      for: graph, part, recipe, judgedBy: kept, progress: progress)
+    var calibration = try observe(sequences + short)
+    calibration.ranges = ranges
+    return calibration
+  }
+
+  /// Tokens to judge by, times parameters: seconds on two cores.
+  private static let judgingWork = 500_000_000
+
+  /// Sequences in two parts: every fourth is kept back until there are enough, its beginning if it is long; of fewer
+  /// than four, their ends are.
+  private static func split(
+    _ sequences: [[Int32]], tokens: Int
+  ) -> (shown: [[Int32]], kept: [[Int32]]) {
+    let isMany = sequences.count >= 4
+    var (shown, kept): ([[Int32]], [[Int32]]) = ([], [])
+    var left = tokens
+    for (index, sequence) in sequences.enumerated() {
+      let isKept = left > 0 && (!isMany || index % 4 == 3)
+      let count = isKept ? min(sequence.count / (isMany ? 1 : 4), left) : 0
+      left -= count
+      if isMany, count > 0 {
+        kept.append(Array(sequence.prefix(count)))
+      } else {
+        if count > 1 { kept.append(Array(sequence.suffix(count))) }
+        shown.append(Array(sequence.dropLast(count)))
+      }
+    }
+    return (shown, kept)
   }
 
   /// Runs every sequence from position 0 and collects the ranges of all sites.
@@ -45,6 +94,7 @@ public struct Calibrator {
         isTurned[index] = true
       }
     }
+    let isNarrow = function.operations.map { ActivationRanges.isNarrow($0.code) }
     let tokens = try run(sequences) { index, numbers, n in
       let width = numbers.count / max(n, 1)
       if statistics[index].channelMax.isEmpty {
@@ -52,6 +102,12 @@ public struct Calibrator {
         statistics[index].channelSquares = [Double](repeating: 0, count: width)
       }
       statistics[index].rows += n
+      if isNarrow[index] {
+        if statistics[index].histogram == nil {
+          statistics[index].histogram = MagnitudeHistogram(channels: width)
+        }
+        statistics[index].histogram?.add(numbers)
+      }
       if isTurned[index] { Self.reach(numbers, rows: n, into: &statistics[index].support) }
       statistics[index].channelMax.withUnsafeMutableBufferPointer { largest in
         for t in 0..<n {

@@ -95,15 +95,19 @@ struct Migration {
   }
 
   /// Factors that shrink the channels with the largest values: half way, in powers, to a common
-  /// size, so that neither the 8-bit values nor the weights that take the inverse bear it all.
-  private static func smoothing(_ largest: [Float]) -> [Float] {
+  /// size, so that neither the 8-bit values nor the weights that take the inverse bear it all; or further, where
+  /// that was found to be better.
+  private func smoothing(_ largest: [Float]) -> [Float] {
     let mean = largest.reduce(0) { $0 + log(max($1, 1e-20)) } / Float(max(largest.count, 1))
-    return largest.map { min(max(exp((mean - log(max($0, 1e-20))) / 2), 1 / limit), limit) }
+    return largest.map {
+      let factor = exp((mean - log(max($0, 1e-20))) * calibration.ranges.power)
+      return min(max(factor, 1 / Self.limit), Self.limit)
+    }
   }
 
   /// The factors of the channels of what an operation makes.
   private func factors(_ index: Int, _ largest: [Float]) -> [Float] {
-    columns?.factors[sites[index]] ?? Self.smoothing(largest)
+    columns?.factors[sites[index]] ?? smoothing(largest)
   }
 
   /// The weights of the linear layers that read a value; nil when anything else reads it too, or when
@@ -182,7 +186,7 @@ struct Migration {
       for (channel, value) in results.enumerated() {
         largest[from[channel]] = max(largest[from[channel]], value)
       }
-      factors = Self.smoothing(largest)
+      factors = smoothing(largest)
     } else {
       let widest = values.max() ?? 0
       factors = values.map { min((widest / max($0, 1e-20)).squareRoot(), Self.limit) }

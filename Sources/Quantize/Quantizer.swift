@@ -32,14 +32,13 @@ public enum Quantizer {
     let graph = try prepared(graph, for: recipe, watching: sequences)
     if let method = recipe.weights {
       let observed = try ObservedModel(
-        graph, calibrationTokens: sequences, tuningTokens: tuningTokens,
+        graph, for: recipe, calibrationTokens: sequences, tuningTokens: tuningTokens,
         limit: method.curvatureTokens, progress: progress)
       let made = try quantize(observed, recipe: recipe, method: method, progress: progress)
       return (made.graph, made.report)
     }
-    return (
-      try quantize(graph, recipe: recipe, calibration: try calibrate(graph, on: sequences)), nil
-    )
+    let calibration = try calibrate(graph, for: recipe, on: sequences, progress: progress)
+    return (try quantize(graph, recipe: recipe, calibration: calibration), nil)
   }
 
   /// The float model as a recipe quantises it: rotated where it asks for that, and with outlier channels apart
@@ -69,13 +68,16 @@ public enum Quantizer {
   private static let outlierTokens = 512
 
   /// The ranges of a model's values on token sequences, and on text of its own when it is small.
+  ///
+  /// - Parameter recipe: 8-bit activations want more than is seen: what to make of it.
   public static func calibrate(
-    _ graph: Graph, on sequences: [[Int32]]
+    _ graph: Graph, for recipe: QuantizationRecipe, on sequences: [[Int32]],
+    progress: ObservedModel.Progress = { _, _, _ in }
   ) throws(DiagnosticError) -> Calibration {
     let calibrator = try Calibrator(graph)
     let own = try calibrator.generate(
       Calibrator.affordableTokens(parameters: calibrator.parameters), from: sequences)
-    return try calibrator.observe(sequences + own + Calibrator.coldStarts(of: sequences))
+    return try calibrator.calibration(sequences, own: own, for: recipe, progress: progress)
   }
 
   /// Quantises with ranges seen before.

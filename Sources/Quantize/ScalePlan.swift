@@ -117,6 +117,17 @@ struct ScalePlan {
       let margin = isLevelled ? Self.levelledMargin : Self.margin
       types[sites[index]] = (element, max(largest, 1e-12) * margin / limit)
     }
+    let uses = ValueUses(function)
+    /// The weights of linear layers that read what an operation makes.
+    func readers(_ index: Int) -> [[Float]] {
+      function.operations[index].results.flatMap(uses.readers).compactMap { reader in
+        let operands = function.operations[reader].operands
+        guard function.operations[reader].code == .linear, operands.count > 1,
+          case .constant(let id) = operands[1]
+        else { return nil }
+        return graph[id].floats
+      }
+    }
     for (index, operation) in function.operations.enumerated() {
       if isResidual.contains(index) {
         types[sites[index]] = (.int32, residual)
@@ -131,8 +142,18 @@ struct ScalePlan {
         types[sites[index]] = (.int16, scale / 256)
       case .rmsNorm, .attention, .mul:
         let top = try channelMax(sites[index]).max() ?? 0
-        set(index, recipe.activations, largest: top)
-        if recipe.activations == .int8 { types[sites[index]]?.scale /= Self.margin }
+        if recipe.activations == .int8 {
+          var limit = top
+          if calibration.ranges.clips(operation.code), let seen = calibration.sites[sites[index]],
+            let search = RangeSearch(seen, readers: readers(index))
+          {
+            limit = search.limit(
+              migration.siteFactors[sites[index]] ?? seen.channelMax.map { _ in 1 })
+          }
+          types[sites[index]] = (.int8, max(limit, 1e-12) / 127)
+        } else {
+          set(index, .int16, largest: top)
+        }
       case .linear, .silu, .gelu:
         set(index, .int16, largest: try channelMax(sites[index]).max() ?? 0)
       case .rope:

@@ -15,7 +15,7 @@ private func study(
   let graph = shape.graph()
   var random = SplitMix64(seed: 31)
   let windows = (0..<19).map { _ in (0..<32).map { _ in Int32(random.next() % 64) } }
-  let calibration = try Quantizer.calibrate(graph, on: Array(windows.prefix(3)))
+  let calibration = try Quantizer.calibrate(graph, for: .w8a16, on: Array(windows.prefix(3)))
   return (
     try QuantizationStudy(graph, recipe: recipe, calibration: calibration), graph,
     Array(windows.suffix(16))
@@ -90,7 +90,7 @@ func stagesAddUpToTheIntegerGraph(_ recipe: QuantizationRecipe, _ biased: Bool) 
   let text = (0..<4).map { start in (0..<16).map { Int32((start * 17 + $0 * 5) % 64) } }
   let graph = model.graph()
   let study = try QuantizationStudy(
-    graph, recipe: .w8a16, calibration: try Quantizer.calibrate(graph, on: text))
+    graph, recipe: .w8a16, calibration: try Quantizer.calibrate(graph, for: .w8a16, on: text))
   let tensors = try study.tensors(on: text)
   for tensor in tensors where tensor.kind == .activation && tensor.sqnr.isFinite {
     if tensor.name == "blk.0.ffn_mul" {

@@ -138,7 +138,7 @@ if [[ $parts == *" smollm "* && -f $smollm ]]; then
   tail -c +300000 "$wiki" >"$work/calibration.txt"
   small() {
     [[ " ${ROWS:-$1} " == *" $1 "* ]] || return 0
-    text SmolLM2-135M "$smollm" alif-e8-hp integer "$1" "$wiki" 2048 "$2" "$3" "$4" \
+    text SmolLM2-135M "$smollm" alif-e8-hp compiled "$1" "$wiki" 2048 "$2" "$3" "$4" \
       --calibration "$work/calibration.txt"
   }
   small w8a16 - - -

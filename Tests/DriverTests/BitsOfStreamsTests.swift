@@ -66,7 +66,8 @@ struct BitsOfStreamsTests {
     let folder = SharedData.url("models/stories260K").path
     let model = try pipeline.imported(
       folder + "/stories260K.bin", ImportOptions(tokenizer: folder + "/tok512.bin"))
-    let observed = try pipeline.observed(model, calibration: nil, tokens: 2048, holdsOut: false)
+    let observed = try pipeline.observed(
+      model, for: .w4a16, calibration: nil, tokens: 2048, holdsOut: false)
     for (target, bits) in [("alif-e7-hp", 4.5), ("alif-e8-hp", 3.6)] {
       let part = try TargetLibrary.find(target)
       let recipe = try #require(QuantizationRecipe(name: "b\(bits)a16"))

@@ -72,7 +72,9 @@ import Testing
     model.hidden = 128
     let float = model.graph()
     let sequences = QuantizerStructureTests.sequences(model)
-    let observed = try ObservedModel(float, calibrationTokens: sequences, limit: 256) { _, _, _ in }
+    let observed = try ObservedModel(float, for: .w4a16, calibrationTokens: sequences, limit: 256) {
+      _, _, _ in
+    }
     for name in ["w4a16", "b2a16", "w2a16"] {
       let recipe = try #require(QuantizationRecipe(name: name))
       let method = try #require(recipe.weights)

@@ -161,10 +161,11 @@ import Testing
     ).meanDivergence
   }
 
-  /// A few channels eight times the others: 8-bit activations and caches.
-  @Test(arguments: [("w8a8", 0.7), ("w8a16", 0.8)])
-  func outliersCostLess(_ name: String, _ share: Double) throws {
-    let model = Self.outliers(8)
+  /// A few channels larger than the others by a factor: 8-bit caches, and 8-bit activations, whose ranges moved into
+  /// the weights as far as was good already.
+  @Test(arguments: [("w8a16", 8, 0.8), ("w8a8", 30, 0.85)])
+  func outliersCostLess(_ name: String, _ factor: Float, _ share: Double) throws {
+    let model = Self.outliers(factor)
     let plain = try Self.divergence(model, name)
     let rotated = try Self.divergence(model, name + ":rotate=1")
     #expect(rotated < share * plain)

@@ -82,7 +82,8 @@ struct WeightGoalOptions: ParsableArguments {
     compile: (Graph, QuantizationRecipe) throws(DiagnosticError) -> Program
   ) throws(DiagnosticError) -> Program {
     let observed = try pipeline.observed(
-      pipeline.prepared(model, for: recipe, calibration: calibration), calibration: calibration,
+      pipeline.prepared(model, for: recipe, calibration: calibration), for: recipe,
+      calibration: calibration,
       holdsOut: maxKld != nil)
     // Searches by size or rate look at what came out, so only a goal of bits is a bound on them.
     func rounded(_ bits: Double, within: Bool) throws(DiagnosticError) -> Program {

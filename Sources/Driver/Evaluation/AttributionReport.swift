@@ -57,7 +57,8 @@ struct AttributionReport {
   ) throws(DiagnosticError) -> QuantizationStudy {
     let model = try pipeline.prepared(model, for: recipe, calibration: calibration)
     if let method = recipe.weights {
-      let observed = try pipeline.observed(model, calibration: calibration, holdsOut: false)
+      let observed = try pipeline.observed(
+        model, for: recipe, calibration: calibration, holdsOut: false)
       let bar = StagedProgress(quiet: quiet)
       defer { bar.finish() }
       return try QuantizationStudy(
@@ -66,7 +67,7 @@ struct AttributionReport {
     let bar = ProgressBar("quantising", quiet: quiet)
     defer { bar.finish() }
     let ranges = try Quantizer.calibrate(
-      model.graph,
+      model.graph, for: recipe,
       on: try pipeline.calibrationSequences(
         model, text: calibration, limit: ModelPipeline.calibrationTokens))
     return try QuantizationStudy(model.graph, recipe: recipe, calibration: ranges)

@@ -20,11 +20,13 @@ public struct ObservedModel: Sendable {
   /// Runs token sequences, and text that a small model writes itself, through a float graph.
   ///
   /// - Parameters:
+  ///   - recipe: whose activations it will have.
   ///   - tuningTokens: other sequences, which ranges and costs do not need.
   ///   - limit: the most tokens run backwards.
   ///   - holdsOut: whether an eighth of the tokens, 1024 at most, is kept for ``heldOut``.
   public init(
-    _ graph: Graph, calibrationTokens sequences: [[Int32]], tuningTokens: [[Int32]] = [],
+    _ graph: Graph, for recipe: QuantizationRecipe, calibrationTokens sequences: [[Int32]],
+    tuningTokens: [[Int32]] = [],
     limit: Int, holdsOut: Bool = false,
     progress: Progress
   ) throws(DiagnosticError) {
@@ -37,7 +39,7 @@ public struct ObservedModel: Sendable {
       progress("writing calibration text", $0, $1)
     }
     let seen = sequences + own
-    calibration = try calibrator.observe(seen + Calibrator.coldStarts(of: sequences))
+    calibration = try calibrator.calibration(sequences, own: own, for: recipe, progress: progress)
     let (watched, kept) = holdsOut ? Self.split(seen) : (seen, [])
     heldOut = kept
     text = tuningTokens.isEmpty ? watched : tuningTokens
