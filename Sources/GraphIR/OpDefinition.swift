@@ -57,7 +57,9 @@ extension OpCode {
     case .rmsNorm:
       define(
         float: signature("x", "@gamma", reals: ["eps"]),
-        integer: signature("x", "@gamma", integers: ["eps_q", "even", "shift"]))
+        integer: signature(
+          "x", "@gamma",
+          integers: ["form", "eps_q", "root_shift", "row_shift", "multiplier", "shift"]))
     case .layerNorm:
       define(float: signature("x", "@gamma", "@beta", reals: ["eps"]), integer: nil)
     case .linear:

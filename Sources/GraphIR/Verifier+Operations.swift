@@ -107,10 +107,11 @@ extension Verifier {
   /// The range of an integer attribute (`Docs/Numerics.md`, notation).
   private static func range(of name: String) -> ClosedRange<Int> {
     switch name {
-    case "shift", "score_shift": 0...62
+    case "shift", "score_shift", "row_shift": 0...62
     case "multiplier": 0...Int(Int32.max)
     case "eps_q": 0...(1 << 27)
-    case "even": 0...1
+    case "form": 0...2
+    case "root_shift": 0...15
     case "head_dim": 2...256
     case "axis": 0...15
     case "start": 0...(1 << 32)

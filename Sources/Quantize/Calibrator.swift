@@ -46,7 +46,7 @@ public struct Calibrator {
     let sequences = sequences + own
     guard recipe.activations == .int8 else { return try observe(sequences + short) }
     // Ranges are judged by text they were not made for, which goes beyond them.
-    let tokens = min(max(Self.judgingWork / max(parameters, 1), 512), 2048)
+    let tokens = min(max(Self.judgingWork / max(parameters, 1), 512), 4096)
     let (shown, kept) = Self.split(sequences, tokens: tokens)
     let part = try observe(shown + short)
     let ranges = try ActivationRanges.chosen(
@@ -57,7 +57,7 @@ public struct Calibrator {
   }
 
   /// Tokens to judge by, times parameters: seconds on two cores.
-  private static let judgingWork = 500_000_000
+  private static let judgingWork = 2_000_000_000
 
   /// Sequences in two parts: every fourth is kept back until there are enough, its beginning if it is long; of fewer
   /// than four, their ends are.

@@ -139,20 +139,35 @@ struct IntegerGraphBuilder {
       let (x, out) = (try scale(0), try resultScale())
       guard let eps = before.float("eps") else { throw failure(before, "needs 'eps'") }
       let factors = migration.gammaFactors[gamma]
-      let reals = try floats(before, gamma).enumerated().map { index, value in
-        Double(value) * Double(factors?[index] ?? 1) / (out * 0x1p20 * 2.0.squareRoot())
-          * Double(source[gamma].type.shape.count).squareRoot()
+      let scaled = try floats(before, gamma).enumerated().map {
+        Double($1) * Double(factors?[$0] ?? 1)
       }
-      let (multipliers, shift) = try common(before, reals)
+      let width = Double(scaled.count)
+      let epsilon = min((width * eps / (x * x) / 65536).rounded(.toNearestOrAwayFromZero), 0x1p27)
+      if scales.isEven, case .value(let stream) = before.operands[0],
+        let seen = producers[stream].flatMap({ calibration.sites[$0] }),
+        let near = NearRows(seen, step: x, epsilon: epsilon, gamma: scaled, out: out)
+      {
+        let id = add(source[gamma].name + ".gamma_q/\(site)", .int32, [near.gamma.count]) {
+          ConstantData(int32: near.gamma)
+        }
+        operation.operands = [before.operands[0], .constant(id)]
+        operation.attributes = [
+          "form": .int(2), "eps_q": .int(Int(epsilon)), "root_shift": .int(near.rootShift),
+          "row_shift": .int(near.rowShift), "multiplier": .int(Int(near.output.multiplier)),
+          "shift": .int(Int(near.output.shift)),
+        ]
+        break
+      }
+      let (multipliers, shift) = try common(
+        before, scaled.map { $0 / (out * 0x1p20 * 2.0.squareRoot()) * width.squareRoot() })
       let id = add(source[gamma].name + ".gamma_q/\(site)", .int32, [multipliers.count]) {
         ConstantData(int32: multipliers)
       }
-      let width = Double(source[gamma].type.shape.count)
-      let epsilon = min((width * eps / (x * x) / 65536).rounded(.toNearestOrAwayFromZero), 0x1p27)
       operation.operands = [before.operands[0], .constant(id)]
       operation.attributes = [
-        "eps_q": .int(Int(max(epsilon, 0))), "even": .int(scales.isEven ? 1 : 0),
-        "shift": .int(shift),
+        "form": .int(scales.isEven ? 1 : 0), "eps_q": .int(Int(epsilon)), "root_shift": .int(0),
+        "row_shift": .int(0), "multiplier": .int(1), "shift": .int(shift),
       ]
     case .linear:
       let constant = try constantID(before, 1)

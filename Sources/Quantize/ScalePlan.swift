@@ -14,8 +14,8 @@ struct ScalePlan {
   private(set) var states: [StateID: [Float]] = [:]
 
   /// How much more than the smallest row's the largest row's sum of squares may be for rows to count as
-  /// alike: the smallest still has 12 bits.
-  private static let evenRows = 0x1p13
+  /// alike: the smallest still has 10 bits.
+  private static let evenRows = 0x1p15
 
   /// Room left above the largest calibrated magnitude of a 16-bit value.
   private static let margin: Float = 1.25

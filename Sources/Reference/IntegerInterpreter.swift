@@ -29,7 +29,7 @@ public struct IntegerInterpreter: Sendable {
 
   private enum Step: Sendable {
     case embedding(ByteSource, vocabulary: Int, multipliers: [Int32], shift: Int, out: Int)
-    case rmsNorm(Int, gamma: [Int32], eps: Int, shift: Int, isEven: Bool, out: Int)
+    case rmsNorm(Int, IntegerNorm, out: Int)
     case linear(Int, ByteSource, IntegerLinear, out: Int)
     case rope(Int, table: [Int16], headDim: Int, out: Int)
     case kvWrite(Int, state: StateID, offsets: [Int16], multipliers: [Int32], shift: Int)
@@ -104,13 +104,9 @@ public struct IntegerInterpreter: Sendable {
         shift: try reading.shift(operation, "shift"), out: out)
     case .rmsNorm:
       let x = try value(0, .int32)
-      guard let eps = operation.int("eps_q"), eps >= 0, eps <= 1 << 27 else {
-        throw GraphReading.malformed(operation, "needs an attribute 'eps_q' in 0 ... 2^27")
-      }
+      let gamma = try reading.integers(operation, 1, Int32.self, count: reading.width(x))
       return .rmsNorm(
-        x, gamma: try reading.integers(operation, 1, Int32.self, count: reading.width(x)),
-        eps: eps, shift: try reading.shift(operation, "shift"), isEven: operation.int("even") == 1,
-        out: try result(.int8, .int16))
+        x, try IntegerNorm(operation, reading, gamma: gamma), out: try result(.int8, .int16))
     case .linear:
       let x = try value(0, .int8, .int16)
       let out = try result(.int16, .int32)
@@ -306,24 +302,16 @@ public struct IntegerInterpreter: Sendable {
             }
           })
         return out
-      case .rmsNorm(let x, let gamma, let eps, let shift, let isEven, let out):
+      case .rmsNorm(let x, let norm, let out):
         let d = width(x)
         let from = int32(x)
         values[out] = make(
           out,
           int8: { to in
-            IntegerKernels.rmsNorm(
-              from, n: n, d: d, gamma: gamma, eps: eps, shift: shift, isEven: isEven
-            ) { i, y in
-              to[i] = Natural.sat8(y)
-            }
+            IntegerKernels.rmsNorm(from, n: n, d: d, norm) { i, y in to[i] = Natural.sat8(y) }
           },
           int16: { to in
-            IntegerKernels.rmsNorm(
-              from, n: n, d: d, gamma: gamma, eps: eps, shift: shift, isEven: isEven
-            ) { i, y in
-              to[i] = Natural.sat16(y)
-            }
+            IntegerKernels.rmsNorm(from, n: n, d: d, norm) { i, y in to[i] = Natural.sat16(y) }
           })
         return out
       case .linear(let x, let bytes, let linear, let out):

@@ -19,15 +19,16 @@ enum IntegerKernels {
   }
 
   /// `rms_norm`: every result before saturation goes to `store` with its flat index. Rows that are alike
-  /// (`isEven`) are not made smaller first.
+  /// are not made smaller first.
   static func rmsNorm(
-    _ x: UnsafePointer<Int32>, n: Int, d: Int, gamma: [Int32], eps: Int, shift: Int, isEven: Bool,
-    store: (Int, Int64) -> Void
+    _ x: UnsafePointer<Int32>, n: Int, d: Int, _ norm: IntegerNorm, store: (Int, Int64) -> Void
   ) {
+    if norm.form == .near { return nearNorm(x, n: n, d: d, norm, store: store) }
+    let gamma = norm.gamma
     for t in 0..<n {
       let row = x + t * d
       var p: Int64 = 0
-      if !isEven {
+      if norm.form == .any {
         var size: Int32 = 0
         for i in 0..<d { size &+= row[i] < 0 ? 0 &- row[i] : row[i] }
         p = Int64(max(10 - UInt32(bitPattern: size).leadingZeroBitCount, 0))
@@ -37,7 +38,7 @@ enum IntegerKernels {
         let v = Natural.shift(Int64(row[i]), p)
         squares &+= Int32(truncatingIfNeeded: Natural.shift(v &* v, 16))
       }
-      squares &+= Int32(truncatingIfNeeded: Natural.shift(Int64(eps), 2 &* p))
+      squares &+= Int32(truncatingIfNeeded: Natural.shift(Int64(norm.eps), 2 &* p))
       let zeros = UInt32(bitPattern: squares).leadingZeroBitCount
       // A row too large for its sum to fit gives nothing, here as on the NPU.
       let f = zeros == 0 ? 63 : (zeros - 1) >> 1
@@ -50,7 +51,35 @@ enum IntegerKernels {
       for i in 0..<d {
         let normal = Natural.shift(Natural.shift(Int64(row[i]), p) &* factor, 17)
         let low = Int64(Int32(truncatingIfNeeded: normal))
-        store(t * d + i, Natural.shift(low &* Int64(gamma[i]), Int64(shift)))
+        store(t * d + i, Natural.shift(low &* Int64(gamma[i]), Int64(norm.shift)))
+      }
+    }
+  }
+
+  /// `rms_norm` of rows that are nearly the same in size: the inverse root comes from one look-up.
+  private static func nearNorm(
+    _ x: UnsafePointer<Int32>, n: Int, d: Int, _ norm: IntegerNorm, store: (Int, Int64) -> Void
+  ) {
+    for t in 0..<n {
+      let row = x + t * d
+      var squares: Int32 = 0
+      for i in 0..<d {
+        let v = Int64(row[i])
+        squares &+= Int32(truncatingIfNeeded: Natural.shift(v &* v, 16))
+      }
+      let code = Natural.shift(Int64(squares) + Int64(norm.rootAddend), Int64(norm.rootShift))
+      let root = FixedTables.roots.withUnsafeBufferPointer { table in
+        table.baseAddress.map {
+          Int64(
+            FixedTables.value(Natural.sat16(min(code, Int64(FixedTables.largestWideRoot))), $0))
+        } ?? 0
+      }
+      for i in 0..<d {
+        let scaled = Natural.sat16(
+          Natural.shift(Int64(row[i]) &* Int64(norm.gamma[i]), Int64(norm.rowShift)))
+        store(
+          t * d + i,
+          Natural.shift(Int64(scaled) &* root &* Int64(norm.multiplier), Int64(norm.shift)))
       }
     }
   }

@@ -11,7 +11,7 @@ import Foundation
 /// | 2048 … 8191 | `Q`: `2^14 · sqrt(8192 / u)` |
 /// | 8192 … 16383 | `D`: `2^28 / u` |
 ///
-/// The last 64 words are nobody's: a U55 has 256 bytes of another table there.
+/// The last 64 words are nobody's, here and in ``roots``: a U55 has 256 bytes of another table there.
 public enum FixedTables {
   /// The words.
   public static let shared: [UInt32] =
@@ -21,13 +21,23 @@ public enum FixedTables {
     + words(320..<384) { u in 0x1p28 / u }
     + words(384..<512) { _ in 0 }
 
-  /// The words of ``shared`` that nothing looks up.
+  /// The table `R` of norms of rows nearly the same in size: `2^19 / sqrt(u)` at the code `u − 32768`, less half of
+  /// what the chord between two words is above it.
+  public static let roots: [UInt32] =
+    words(0..<448) { code in
+      let u = max(code + 32768, 256)
+      return 0x1p19 / u.squareRoot() * (1 - 768 / (u * u))
+    } + words(448..<512) { _ in 0 }
+
+  /// The words of either table that nothing looks up.
   public static let spareWords = 448..<512
 
   /// The largest code of `E`, which the largest score gets.
   public static let largestPower = -1
   /// The largest code of `Q`.
   public static let largestRoot = 8191
+  /// The largest code of `R`.
+  public static let largestWideRoot = 24575
   /// The largest code of `D`.
   public static let largestReciprocal = 16383
 

@@ -54,7 +54,7 @@ echo "| model | quant | context | target | cycles a token | bound | ratio | on-c
 echo "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|---:|"
 stories=$shared/models/stories260K
 if [ -d "$stories" ]; then
-  for target in alif-e7-he alif-e7-hp alif-e8 corstone-320-dram-mid; do
+  for target in alif-e7-he alif-e7-hp corstone-300-sram alif-e8 corstone-320-dram-mid; do
     for quant in w8a16 w8a8; do
       row stories260K $quant 64 $target "$stories/stories260K.bin" --tokenizer "$stories/tok512.bin"
     done

@@ -42,7 +42,7 @@ import Testing
         case .rmsNorm:
           #expect(types.map(\.element) == [.int32, .int32])
           #expect(
-            operation.int("eps_q") != nil && operation.int("even") != nil
+            operation.int("eps_q") != nil && operation.int("form") != nil
               && operation.int("shift") != nil)
           #expect(result?.element == recipe.activations)
         case .linear:

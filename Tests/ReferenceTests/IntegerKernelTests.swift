@@ -20,9 +20,36 @@ import Testing
   ) -> [Int64] {
     var out = [Int64](repeating: 0, count: x.count)
     IntegerKernels.rmsNorm(
-      x, n: 1, d: x.count, gamma: gamma, eps: eps, shift: shift, isEven: isEven
+      x, n: 1, d: x.count,
+      IntegerNorm(form: isEven ? .alike : .any, gamma: gamma, eps: eps, shift: shift)
     ) { out[$0] = $1 }
     return out
+  }
+
+  /// Rows whose sums of squares are within a factor of 32: one look-up, and 16 bits of the row.
+  @Test func nearNormFollowsTheReals() {
+    var random = SplitMix64(seed: 10)
+    for trial in 0..<300 {
+      let d = 8 + Int(random.next() % 70)
+      let x = (0..<d).map { _ in Int32(random.normal() * 0x1p16) }
+      let gamma = (0..<d).map { _ in Int32(random.normal() * 0x1p20) }
+      let eps = trial % 3 == 0 ? Int(random.next() % (1 << 10)) : 0
+      let sum = x.reduce(0.0) { $0 + Double($1) * Double($1) } + Double(eps) * 65536
+      // From 2^10 to half of what there is room for.
+      let rootShift = Int(log2(sum / 0x1p16).rounded(.down)) - 10 - trial % 5
+      guard (0...15).contains(rootShift) else { continue }
+      let norm = IntegerNorm(
+        form: .near, gamma: gamma, eps: eps, rootShift: rootShift, rowShift: 24,
+        multiplier: 1 << 20, shift: 30)
+      var out = [Int64](repeating: 0, count: d)
+      IntegerKernels.rmsNorm(x, n: 1, d: d, norm) { out[$0] = $1 }
+      let root = 0x1p27 / sum.squareRoot() * exp2(Double(rootShift) / 2)
+      for i in 0..<d {
+        let real = Double(x[i]) * Double(gamma[i]) * 0x1p-24 * root * 0x1p-10
+        guard abs(Double(x[i]) * Double(gamma[i]) * 0x1p-24) < 32767 else { continue }
+        #expect(abs(Double(out[i]) - real) < 2 + root * 0x1p-10 + abs(real) * 1e-3)
+      }
+    }
   }
 
   @Test func rmsNormOfAKnownRow() {
@@ -58,6 +85,13 @@ import Testing
   @Test func rmsNormAtTheLimits() {
     #expect(norm([0, 0], gamma: [1 << 20, 1 << 20], shift: 10) == [0, 0])
     #expect(norm([0, 0], gamma: [1 << 20, 1 << 20], shift: 10, isEven: true) == [0, 0])
+    for (value, shift) in [(Int32.min, 0), (.max, 0), (.max, 62), (0, 15)] {
+      let near = IntegerNorm(
+        form: .near, gamma: [Int32](repeating: .max, count: 4096), eps: 1 << 27,
+        rootShift: shift % 16, rowShift: shift, multiplier: Int(Int32.max), shift: shift)
+      IntegerKernels.rmsNorm([Int32](repeating: value, count: 4096), n: 1, d: 4096, near) { _, _ in
+      }
+    }
     // A row whose magnitudes do not add up in 32 bits gives something, without a trap.
     _ = norm(
       [Int32](repeating: .min, count: 4096), gamma: [Int32](repeating: 7, count: 4096), shift: 0)

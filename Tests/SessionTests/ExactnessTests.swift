@@ -14,6 +14,8 @@ import Testing
 
 /// A random model compiled for a target, with the interpreter that defines what it must compute.
 struct CompiledModel {
+  /// The integer graph.
+  let graph: Graph
   let program: Program
   let session: LanguageSession
   let interpreter: IntegerInterpreter
@@ -44,7 +46,7 @@ struct CompiledModel {
     let sequences = (0..<4).map { _ in
       (0..<shape.context).map { _ in Int32(random.next() % UInt64(shape.vocabulary)) }
     }
-    let graph = try Quantizer.quantize(float, recipe: recipe, calibrationTokens: sequences)
+    graph = try Quantizer.quantize(float, recipe: recipe, calibrationTokens: sequences)
     var text = try String(
       contentsOf: SharedData.checkout.appendingPathComponent("Targets/\(name).yaml"),
       encoding: .utf8)

@@ -129,14 +129,22 @@ struct ParamsBuilder {
     try table(Self.sharedWords)
   }
 
-  private static let sharedWords: [UInt32] = {
-    var words = FixedTables.shared
+  /// The table of norms of rows nearly the same in size, with the same bytes.
+  mutating func rootTable() throws(DiagnosticError) -> NPUTensor {
+    try table(Self.rootWords)
+  }
+
+  private static let sharedWords = withFoldBytes(FixedTables.shared)
+  private static let rootWords = withFoldBytes(FixedTables.roots)
+
+  private static func withFoldBytes(_ words: [UInt32]) -> [UInt32] {
+    var words = words
     let bytes = foldBytes
     for (index, word) in FixedTables.spareWords.enumerated() {
       words[word] = (0..<4).reduce(0) { $0 | UInt32(bytes[4 * index + $1]) << (8 * UInt32($1)) }
     }
     return words
-  }()
+  }
 
   /// A look-up table of 512 words.
   mutating func table(_ words: [UInt32]) throws(DiagnosticError) -> NPUTensor {

@@ -20,6 +20,7 @@ extension OperationLowering {
   ) throws(DiagnosticError) {
     let x = try reader.value(0)
     let (rows, width) = (x.shape.width, x.shape.depth)
+    if try reader.attribute("form") == 2 { return try lowerNearNorm(reader, &params, &body) }
     let wide = body.map(.int32, 1, rows, width)
     func number(_ body: inout KernelSequence) -> NPUTensor { body.map(.int32, 1, rows, 1) }
     let squares = number(&body)
@@ -34,7 +35,7 @@ extension OperationLowering {
     let epsilon = try reader.attribute("eps_q")
     var small = x
     var p: NPUTensor?
-    if try reader.attribute("even") == 0 {
+    if try reader.attribute("form") == 0 {
       // How large the row is, in bits, and the row with 22 of them.
       let (size, down) = (number(&body), number(&body))
       small = body.map(.int32, 1, rows, width)
@@ -73,5 +74,31 @@ extension OperationLowering {
     body.elementwise(
       .mul, wide, .tensor(try reader.constant(1, &params)), try reader.result(),
       shift: try reader.attribute("shift"))
+  }
+
+  /// `rms_norm` of rows that are nearly the same in size. The row times gamma does not wait for the root.
+  private func lowerNearNorm(
+    _ reader: OperandReader, _ params: inout ParamsBuilder, _ body: inout KernelSequence
+  ) throws(DiagnosticError) {
+    let x = try reader.value(0)
+    let (rows, width) = (x.shape.width, x.shape.depth)
+    let wide = body.map(.int32, 1, rows, width)
+    let scaled = body.map(.int16, 1, rows, width)
+    let squares = body.map(.int32, 1, rows, 1)
+    let root = body.map(.int16, 1, rows, 1)
+    let shift = try reader.attribute("root_shift")
+    let addend = try reader.attribute("eps_q") - 32768 << shift
+    body.elementwise(.mul, x, .tensor(x), wide, shift: 16)
+    body.pool(.channelSum, wide, squares)
+    body.elementwise(
+      .mul, x, .tensor(try reader.constant(1, &params)), scaled,
+      shift: try reader.attribute("row_shift"))
+    body.table(try params.rootTable())
+    body.elementwise(
+      .add, squares, .tensor(try params.scalar(Int32(clamping: addend))), root, shift: shift,
+      maximum: FixedTables.largestWideRoot, usesTable: true)
+    body.elementwise(
+      .mul, scaled, .tensor(root), try reader.result(),
+      multiplier: UInt32(try reader.attribute("multiplier")), shift: try reader.attribute("shift"))
   }
 }

@@ -43,10 +43,9 @@ public struct ActivationRanges: Sendable, Hashable {
     judgedBy passages: [[Int32]],
     progress: ObservedModel.Progress = { _, _, _ in }
   ) throws(DiagnosticError) -> ActivationRanges {
-    var changes: [(inout ActivationRanges) -> Void] = [
-      { _ in }, { $0.clipsProducts = true }, { $0.clipsOthers = true },
-    ]
+    var changes: [(inout ActivationRanges) -> Void] = [{ _ in }, { $0.clipsProducts = true }]
     if recipe.weights?.isFine ?? true { changes.append { $0.power = 0.75 } }
+    changes.append { $0.clipsOthers = true }
     var best = ActivationRanges()
     var least = Double.infinity
     for (done, change) in changes.enumerated() {
