@@ -46,6 +46,7 @@ public struct ActivationRanges: Sendable, Hashable {
     var changes: [(inout ActivationRanges) -> Void] = [{ _ in }, { $0.clipsProducts = true }]
     if recipe.weights?.isFine ?? true { changes.append { $0.power = 0.75 } }
     changes.append { $0.clipsOthers = true }
+    var float = RepeatedModel(try FloatLogitModel(graph))
     var best = ActivationRanges()
     var least = Double.infinity
     for (done, change) in changes.enumerated() {
@@ -54,7 +55,7 @@ public struct ActivationRanges: Sendable, Hashable {
       change(&ranges)
       var calibration = calibration
       calibration.ranges = ranges
-      var float = try FloatLogitModel(graph)
+      float.repeatAll()
       var integer = try IntegerLogitModel(
         Quantizer.quantize(graph, recipe: .w8a8, calibration: calibration))
       let found = try Evaluation.compare(
