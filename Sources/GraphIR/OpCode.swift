@@ -8,8 +8,7 @@ public enum OpCode: String, Sendable, Hashable, CaseIterable {
   /// Integer attribute `shift` in the integer form.
   case embedding
   /// `x [n, d], gamma [d]` → `[n, d]`: `x / sqrt(mean(x²) + eps) * gamma`. Attribute `eps`;
-  /// in the integer form `form` (0 for rows of any size, 1 where they are alike, 2 where they are nearly the same),
-  /// `eps_q`, `root_shift`, `row_shift`, `multiplier`, `shift`.
+  /// in the integer form `form` (``NormForm``), `eps_q`, `root_shift`, `row_shift`, `multiplier`, `shift`.
   case rmsNorm = "rms_norm"
   /// `x [n, d], gamma [d], beta [d]` → `[n, d]`: `(x - mean(x)) / sqrt(variance(x) + eps) * gamma + beta`.
   /// Attribute `eps`. Float only: a pass makes `rms_norm` of it.

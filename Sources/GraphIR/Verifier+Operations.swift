@@ -110,7 +110,7 @@ extension Verifier {
     case "shift", "score_shift", "row_shift": 0...62
     case "multiplier": 0...Int(Int32.max)
     case "eps_q": 0...(1 << 27)
-    case "form": 0...2
+    case "form": 0...NormForm.allCases.count - 1
     case "root_shift": 0...15
     case "head_dim": 2...256
     case "axis": 0...15

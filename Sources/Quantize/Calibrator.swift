@@ -48,10 +48,10 @@ public struct Calibrator {
     // Ranges are judged by text they were not made for, which goes beyond them.
     let tokens = min(max(Self.judgingWork / max(parameters, 1), 512), 4096)
     let (shown, kept) = Self.split(sequences, tokens: tokens)
-    let part = try observe(shown + short)
+    let part = try observe(shown + short, countsMagnitudes: true)
     let ranges = try ActivationRanges.chosen(
       for: graph, part, recipe, judgedBy: kept, progress: progress)
-    var calibration = try observe(sequences + short)
+    var calibration = try observe(sequences + short, countsMagnitudes: true)
     calibration.ranges = ranges
     return calibration
   }
@@ -84,7 +84,11 @@ public struct Calibrator {
   /// Runs every sequence from position 0 and collects the ranges of all sites.
   ///
   /// Sequences longer than the context are cut there.
-  public func observe(_ sequences: [[Int32]]) throws(DiagnosticError) -> Calibration {
+  ///
+  /// - Parameter countsMagnitudes: whether what 8-bit activations would round gets a histogram.
+  public func observe(
+    _ sequences: [[Int32]], countsMagnitudes: Bool = false
+  ) throws(DiagnosticError) -> Calibration {
     var statistics = [SiteStatistics](
       repeating: SiteStatistics(channelMax: [], channelSquares: [], rows: 0), count: sites.count)
     var isTurned = [Bool](repeating: false, count: sites.count)
@@ -94,7 +98,9 @@ public struct Calibrator {
         isTurned[index] = true
       }
     }
-    let isNarrow = function.operations.map { ActivationRanges.isNarrow($0.code) }
+    let isNarrow = function.operations.map {
+      countsMagnitudes && ActivationRanges.isNarrow($0.code)
+    }
     let tokens = try run(sequences) { index, numbers, n in
       let width = numbers.count / max(n, 1)
       if statistics[index].channelMax.isEmpty {

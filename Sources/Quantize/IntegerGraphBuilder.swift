@@ -144,31 +144,32 @@ struct IntegerGraphBuilder {
       }
       let width = Double(scaled.count)
       let epsilon = min((width * eps / (x * x) / 65536).rounded(.toNearestOrAwayFromZero), 0x1p27)
+      let form: NormForm
+      let multipliers: [Int32]
       if scales.isEven, case .value(let stream) = before.operands[0],
         let seen = producers[stream].flatMap({ calibration.sites[$0] }),
         let near = NearRows(seen, step: x, epsilon: epsilon, gamma: scaled, out: out)
       {
-        let id = add(source[gamma].name + ".gamma_q/\(site)", .int32, [near.gamma.count]) {
-          ConstantData(int32: near.gamma)
-        }
-        operation.operands = [before.operands[0], .constant(id)]
+        (form, multipliers) = (.near, near.gamma)
         operation.attributes = [
-          "form": .int(2), "eps_q": .int(Int(epsilon)), "root_shift": .int(near.rootShift),
-          "row_shift": .int(near.rowShift), "multiplier": .int(Int(near.output.multiplier)),
-          "shift": .int(Int(near.output.shift)),
+          "root_shift": .int(near.rootShift), "row_shift": .int(near.rowShift),
+          "multiplier": .int(Int(near.output.multiplier)), "shift": .int(Int(near.output.shift)),
         ]
-        break
+      } else {
+        let shift: Int
+        form = scales.isEven ? .alike : .any
+        (multipliers, shift) = try common(
+          before, scaled.map { $0 / (out * 0x1p20 * 2.0.squareRoot()) * width.squareRoot() })
+        operation.attributes = [
+          "root_shift": .int(0), "row_shift": .int(0), "multiplier": .int(1), "shift": .int(shift),
+        ]
       }
-      let (multipliers, shift) = try common(
-        before, scaled.map { $0 / (out * 0x1p20 * 2.0.squareRoot()) * width.squareRoot() })
+      operation.attributes["form"] = .int(form.rawValue)
+      operation.attributes["eps_q"] = .int(Int(epsilon))
       let id = add(source[gamma].name + ".gamma_q/\(site)", .int32, [multipliers.count]) {
         ConstantData(int32: multipliers)
       }
       operation.operands = [before.operands[0], .constant(id)]
-      operation.attributes = [
-        "form": .int(scales.isEven ? 1 : 0), "eps_q": .int(Int(epsilon)), "root_shift": .int(0),
-        "row_shift": .int(0), "multiplier": .int(1), "shift": .int(shift),
-      ]
     case .linear:
       let constant = try constantID(before, 1)
       let x = try scale(0)

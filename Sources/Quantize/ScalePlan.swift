@@ -118,15 +118,21 @@ struct ScalePlan {
       types[sites[index]] = (element, max(largest, 1e-12) * margin / limit)
     }
     let uses = ValueUses(function)
-    /// The weights of linear layers that read what an operation makes.
-    func readers(_ index: Int) -> [[Float]] {
-      function.operations[index].results.flatMap(uses.readers).compactMap { reader in
+    /// The largest value of least error of what an operation makes, where it may be clipped.
+    func clipped(_ index: Int) -> Float? {
+      let (operation, site) = (function.operations[index], sites[index])
+      guard calibration.ranges.clips(operation.code), let seen = calibration.sites[site] else {
+        return nil
+      }
+      let readers = operation.results.flatMap(uses.readers).compactMap { reader -> [Float]? in
         let operands = function.operations[reader].operands
         guard function.operations[reader].code == .linear, operands.count > 1,
           case .constant(let id) = operands[1]
         else { return nil }
         return graph[id].floats
       }
+      return RangeSearch(seen, readers: readers)?
+        .limit(migration.siteFactors[site] ?? seen.channelMax.map { _ in 1 })
     }
     for (index, operation) in function.operations.enumerated() {
       if isResidual.contains(index) {
@@ -143,14 +149,7 @@ struct ScalePlan {
       case .rmsNorm, .attention, .mul:
         let top = try channelMax(sites[index]).max() ?? 0
         if recipe.activations == .int8 {
-          var limit = top
-          if calibration.ranges.clips(operation.code), let seen = calibration.sites[sites[index]],
-            let search = RangeSearch(seen, readers: readers(index))
-          {
-            limit = search.limit(
-              migration.siteFactors[sites[index]] ?? seen.channelMax.map { _ in 1 })
-          }
-          types[sites[index]] = (.int8, max(limit, 1e-12) / 127)
+          types[sites[index]] = (.int8, max(clipped(index) ?? top, 1e-12) / 127)
         } else {
           set(index, .int16, largest: top)
         }

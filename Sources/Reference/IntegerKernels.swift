@@ -33,26 +33,35 @@ enum IntegerKernels {
         for i in 0..<d { size &+= row[i] < 0 ? 0 &- row[i] : row[i] }
         p = Int64(max(10 - UInt32(bitPattern: size).leadingZeroBitCount, 0))
       }
-      var squares: Int32 = 0
-      for i in 0..<d {
-        let v = Natural.shift(Int64(row[i]), p)
-        squares &+= Int32(truncatingIfNeeded: Natural.shift(v &* v, 16))
-      }
+      var squares = squares(row, d, shift: p)
       squares &+= Int32(truncatingIfNeeded: Natural.shift(Int64(norm.eps), 2 &* p))
       let zeros = UInt32(bitPattern: squares).leadingZeroBitCount
       // A row too large for its sum to fit gives nothing, here as on the NPU.
       let f = zeros == 0 ? 63 : (zeros - 1) >> 1
       let code = Natural.sat16(
         min(Natural.shift(Int64((squares << f) << f), 18), Int64(FixedTables.largestRoot)))
-      let root = FixedTables.shared.withUnsafeBufferPointer { table in
-        table.baseAddress.map { Int32(FixedTables.value(code, $0)) } ?? 0
-      }
-      let factor = Int64(root << f)
+      let factor = Int64(Int32(lookUp(code, FixedTables.shared)) << f)
       for i in 0..<d {
         let normal = Natural.shift(Natural.shift(Int64(row[i]), p) &* factor, 17)
         let low = Int64(Int32(truncatingIfNeeded: normal))
         store(t * d + i, Natural.shift(low &* Int64(gamma[i]), Int64(norm.shift)))
       }
+    }
+  }
+
+  /// The sum of a row's squares in steps of 2^16, the low 32 bits; numbers are shifted first.
+  private static func squares(_ row: UnsafePointer<Int32>, _ d: Int, shift: Int64) -> Int32 {
+    var sum: Int32 = 0
+    for i in 0..<d {
+      let v = Natural.shift(Int64(row[i]), shift)
+      sum &+= Int32(truncatingIfNeeded: Natural.shift(v &* v, 16))
+    }
+    return sum
+  }
+
+  private static func lookUp(_ code: Int16, _ table: [UInt32]) -> Int16 {
+    table.withUnsafeBufferPointer {
+      $0.baseAddress.map { FixedTables.value(code, $0) } ?? 0
     }
   }
 
@@ -62,18 +71,12 @@ enum IntegerKernels {
   ) {
     for t in 0..<n {
       let row = x + t * d
-      var squares: Int32 = 0
-      for i in 0..<d {
-        let v = Int64(row[i])
-        squares &+= Int32(truncatingIfNeeded: Natural.shift(v &* v, 16))
-      }
-      let code = Natural.shift(Int64(squares) + Int64(norm.rootAddend), Int64(norm.rootShift))
-      let root = FixedTables.roots.withUnsafeBufferPointer { table in
-        table.baseAddress.map {
-          Int64(
-            FixedTables.value(Natural.sat16(min(code, Int64(FixedTables.largestWideRoot))), $0))
-        } ?? 0
-      }
+      let addend = FixedTables.rootAddend(epsilon: norm.eps, shift: norm.rootShift)
+      let code = Natural.shift(
+        Int64(squares(row, d, shift: 0)) + Int64(addend), Int64(norm.rootShift))
+      let root = Int64(
+        lookUp(
+          Natural.sat16(min(code, Int64(FixedTables.largestWideRoot))), FixedTables.roots))
       for i in 0..<d {
         let scaled = Natural.sat16(
           Natural.shift(Int64(row[i]) &* Int64(norm.gamma[i]), Int64(norm.rowShift)))

@@ -38,6 +38,8 @@ public enum FixedTables {
   public static let largestRoot = 8191
   /// The largest code of `R`.
   public static let largestWideRoot = 24575
+  /// What is added to a sum of squares whose code of `R` is the sum shifted: epsilon, and where codes start.
+  public static func rootAddend(epsilon: Int, shift: Int) -> Int { epsilon - 32768 << shift }
   /// The largest code of `D`.
   public static let largestReciprocal = 16383
 

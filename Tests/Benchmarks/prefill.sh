@@ -23,10 +23,9 @@ measure() {
   local prompt="" next tokens
   for word in $words $words $words; do
     next="${prompt:+$prompt }$word"
-    tokens=$("$swiftlet" tokenize "$out" --text - --json <<<"$next" |
+    tokens=$(printf %s "$next" | "$swiftlet" tokenize "$out" --text - --json |
       "$python" -c 'import json,sys; print(len(json.load(sys.stdin)["ids"]))')
-    # What the shell puts behind the text is a token of its own.
-    [ $((tokens - 1)) -le 64 ] || break
+    [ "$tokens" -le 64 ] || break
     prompt=$next
   done
   "$swiftlet" generate "$out" --prompt "$prompt" --max-tokens 2 --json >"$work/g.json"

@@ -141,7 +141,7 @@ if [[ $parts == *" smollm "* && -f $smollm ]]; then
     text SmolLM2-135M "$smollm" alif-e8-hp compiled "$1" "$wiki" 2048 "$2" "$3" "$4" \
       --calibration "$work/calibration.txt"
   }
-  small w8a16 - - -
+  small w8a16 - 0.3 -
   small w8a16:power=0.5 - 0.3 -
   small b4a16:tokens=16384 4.0 5 0.06
   small b3.2a16:tokens=16384 3.2 15 -

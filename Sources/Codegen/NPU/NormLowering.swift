@@ -1,4 +1,5 @@
 import EthosUISA
+import GraphIR
 import Support
 import TensorCore
 
@@ -18,9 +19,10 @@ extension OperationLowering {
   func lowerNorm(
     _ reader: OperandReader, _ params: inout ParamsBuilder, _ body: inout KernelSequence
   ) throws(DiagnosticError) {
+    let form = NormForm(rawValue: try reader.attribute("form"))
+    if form == .near { return try lowerNearNorm(reader, &params, &body) }
     let x = try reader.value(0)
     let (rows, width) = (x.shape.width, x.shape.depth)
-    if try reader.attribute("form") == 2 { return try lowerNearNorm(reader, &params, &body) }
     let wide = body.map(.int32, 1, rows, width)
     func number(_ body: inout KernelSequence) -> NPUTensor { body.map(.int32, 1, rows, 1) }
     let squares = number(&body)
@@ -35,7 +37,7 @@ extension OperationLowering {
     let epsilon = try reader.attribute("eps_q")
     var small = x
     var p: NPUTensor?
-    if try reader.attribute("form") == 0 {
+    if form == .any {
       // How large the row is, in bits, and the row with 22 of them.
       let (size, down) = (number(&body), number(&body))
       small = body.map(.int32, 1, rows, width)
@@ -87,7 +89,7 @@ extension OperationLowering {
     let squares = body.map(.int32, 1, rows, 1)
     let root = body.map(.int16, 1, rows, 1)
     let shift = try reader.attribute("root_shift")
-    let addend = try reader.attribute("eps_q") - 32768 << shift
+    let addend = FixedTables.rootAddend(epsilon: try reader.attribute("eps_q"), shift: shift)
     body.elementwise(.mul, x, .tensor(x), wide, shift: 16)
     body.pool(.channelSum, wide, squares)
     body.elementwise(

@@ -56,20 +56,18 @@ struct AttributionReport {
     _ pipeline: ModelPipeline, quiet: Bool
   ) throws(DiagnosticError) -> QuantizationStudy {
     let model = try pipeline.prepared(model, for: recipe, calibration: calibration)
+    let bar = StagedProgress(quiet: quiet)
+    defer { bar.finish() }
     if let method = recipe.weights {
       let observed = try pipeline.observed(
         model, for: recipe, calibration: calibration, holdsOut: false)
-      let bar = StagedProgress(quiet: quiet)
-      defer { bar.finish() }
       return try QuantizationStudy(
         observed, recipe: recipe, method: method, progress: bar.update)
     }
-    let bar = ProgressBar("quantising", quiet: quiet)
-    defer { bar.finish() }
     let ranges = try Quantizer.calibrate(
       model.graph, for: recipe,
       on: try pipeline.calibrationSequences(
-        model, text: calibration, limit: ModelPipeline.calibrationTokens))
+        model, text: calibration, limit: ModelPipeline.calibrationTokens), progress: bar.update)
     return try QuantizationStudy(model.graph, recipe: recipe, calibration: ranges)
   }
 
