@@ -85,6 +85,7 @@ public struct ProgramCompiler {
   /// One function, its arena planned.
   struct Scheduled {
     let function: Function
+    let schedule: [FusedOperation]
     let plan: BufferPlan
     var tokens: Int { function.tokens }
   }
@@ -119,8 +120,7 @@ public struct ProgramCompiler {
     let packer = WeightPacker(
       graph: graph, accelerator: accelerator, tiling: tiling, sliceBytes: fetch.sliceBytes,
       staging: fetch.staging, rooms: fetch.rooms.bytes)
-    let packed = try packer.pack(
-      try linearKeys(candidates[0].scheduled, graph), progress: progress)
+    let packed = try packer.pack(linearGroups(candidates[0].scheduled), progress: progress)
     fetch.staging?.stride = (packed.largestSlice + 15) / 16 * 16
 
     let choice = try choice(of: candidates) { candidate throws(DiagnosticError) in
@@ -166,17 +166,19 @@ public struct ProgramCompiler {
   private func candidates(
     _ graph: Graph, decode: Function
   ) throws(DiagnosticError) -> [Candidate] {
+    let fusion = try HorizontalFusion(decode, of: graph)
     func candidate(_ prefill: Function?) throws(DiagnosticError) -> Candidate {
       let functions = [decode] + (prefill.map { [$0] } ?? [])
       let state = try StateLayout(
         graph, tokens: prefill?.tokens ?? 1, rowBytes: Self.embeddingWidth(decode),
         accelerator: accelerator)
       let alignment = try state.alignment(of: prefill?.tokens ?? 1)
-      let scheduled = functions.map { function in
-        Scheduled(
-          function: function,
-          plan: BufferPlan(function: function, order: Array(function.operations.indices)) {
-            OperationLowering.scratchBytes($0, of: function, in: graph, caches: state.caches)
+      let scheduled = try functions.map { function throws(DiagnosticError) in
+        let schedule = try fusion.schedule(function)
+        return Scheduled(
+          function: function, schedule: schedule,
+          plan: BufferPlan(function: function, schedule: schedule) {
+            OperationLowering.scratchBytes($0, of: function, in: graph, state: state)
           })
       }
       let arena = scheduled.map(\.plan.bytes).max() ?? 0
@@ -361,18 +363,9 @@ public struct ProgramCompiler {
   }
 
   /// The linear layers in order of first use, each once.
-  private func linearKeys(
-    _ scheduled: [Scheduled], _ graph: Graph
-  ) throws(DiagnosticError) -> [LinearKey] {
-    var seen = Set<LinearKey>()
-    var keys: [LinearKey] = []
-    for entry in scheduled {
-      for operation in entry.function.operations where operation.code == .linear {
-        let key = try LinearKey(operation, in: entry.function, of: graph)
-        if seen.insert(key).inserted { keys.append(key) }
-      }
-    }
-    return keys
+  private func linearGroups(_ scheduled: [Scheduled]) -> [LinearGroup] {
+    var seen = Set<LinearGroup>()
+    return scheduled.flatMap(\.schedule).compactMap(\.linear).filter { seen.insert($0).inserted }
   }
 
   private func emit(
@@ -386,21 +379,29 @@ public struct ProgramCompiler {
       graph: graph, function: entry.function, plan: entry.plan, state: state)
     var emitter = JobEmitter(
       accelerator: accelerator, staging: fetch.staging, memories: fetch.memories)
-    for (time, operation) in entry.function.operations.enumerated() {
+    var fused: [String: [Manifest.FusedLayer]] = [:]
+    for (time, step) in entry.schedule.enumerated() {
       var commands: [JobCommand] = []
-      if operation.code == .linear {
+      let operations = step.operations.map { entry.function.operations[$0] }
+      if let group = step.linear {
         let linear = try jobLinear(
-          operation, of: entry, graph: graph, packed: packed, tiling: tiling)
+          step, group, lowering, packed: packed, tiling: tiling)
         commands = [.linear(linear)]
+        if operations.count > 1 {
+          fused[linear.name] = zip(operations, group.parts).map {
+            Manifest.FusedLayer(
+              name: $0.provenance.source, channels: graph[$1.weight].type.shape[0])
+          }
+        }
         if isDecode {
           for slice in linear.packed.slices {
             out.decodeBytes[slice.region, default: 0] += slice.bytes
           }
         }
       } else {
-        commands = try lowering.commands(operation, time: time, params: &params, tables: &tables)
+        commands = try lowering.commands(operations, time: time, params: &params, tables: &tables)
       }
-      emitter.add(commands, for: operation.provenance.source)
+      emitter.add(commands, for: Provenance.joined(operations.map(\.provenance.source)))
     }
     let name = entry.function.name
     let words = try emitter.finish(for: name)
@@ -418,6 +419,7 @@ public struct ProgramCompiler {
       Manifest.Job(
         name: name, offset: out.commands.count, bytes: payload.count,
         provenance: emitter.provenance))
+    if isDecode, !fused.isEmpty { out.jobs[out.jobs.count - 1].fused = fused }
     out.commands += payload
     out.entries.append(
       Manifest.Entry(
@@ -426,29 +428,34 @@ public struct ProgramCompiler {
   }
 
   private func jobLinear(
-    _ operation: Operation, of entry: Scheduled, graph: Graph, packed: WeightPacker.Result,
-    tiling: LinearTiling
+    _ step: FusedOperation, _ group: LinearGroup, _ lowering: OperationLowering,
+    packed: WeightPacker.Result, tiling: LinearTiling
   ) throws(DiagnosticError) -> JobLinear {
-    let key = try LinearKey(operation, in: entry.function, of: graph)
-    let place = SourceLocation(element: operation.provenance.source)
-    guard let layer = packed.layers[key], case .value(let x)? = operation.operands.first,
-      let result = operation.results.first, let input = entry.plan.offsets[x],
-      let output = entry.plan.offsets[result]
-    else { throw DiagnosticError("codegen.linear", "has no packed weights or buffers", at: place) }
-    let tokens = entry.function[x].type.shape[0]
-    guard
-      let block = tiling.block(
-        tokens: tokens, inputs: layer.inputs, depth: layer.blockDepth, bits: key.inputBits)
+    let operations = step.operations.map { lowering.function.operations[$0] }
+    let name = Provenance.joined(operations.map(\.provenance.source))
+    guard let layer = packed.layers[group], let first = operations.first,
+      let part = step.parts.first(where: { $0.operation != nil })
     else {
       throw DiagnosticError(
-        "codegen.block", "no legal block for \(tokens) tokens and depth \(layer.blockDepth)",
-        at: place)
+        "codegen.linear", "has no packed weights", at: SourceLocation(element: name))
     }
-    return JobLinear(
-      packed: layer, block: block,
-      input: NPUTensor(.arena, input, key.inputElement, 1, tokens, layer.inputs),
-      output: NPUTensor(.arena, output, key.outputElement, 1, tokens, layer.outputs),
-      name: operation.provenance.source)
+    let reader = OperandReader(lowering: lowering, operations: [first])
+    let input = try reader.value(0)
+    // The whole group's channels, whichever of them have a use.
+    var output = try reader.result()
+    output.offset -= part.firstByte
+    output.shape.depth = layer.outputs
+    guard
+      let block = tiling.block(
+        tokens: input.shape.width, inputs: layer.inputs, depth: layer.blockDepth,
+        bits: group.inputBits)
+    else {
+      throw DiagnosticError(
+        "codegen.block",
+        "no legal block for \(input.shape.width) tokens and depth \(layer.blockDepth)",
+        at: SourceLocation(element: name))
+    }
+    return JobLinear(packed: layer, block: block, input: input, output: output, name: name)
   }
 
   private func manifest(
@@ -456,7 +463,8 @@ public struct ProgramCompiler {
   ) throws(DiagnosticError) -> Manifest {
     let decode = lowered.candidate.scheduled[0]
     let (emitted, memory) = (lowered.emitted, lowered.memory)
-    guard let logits = decode.function.results.first, let offset = decode.plan.offsets[logits],
+    guard let logits = decode.function.results.first,
+      let offset = decode.plan.places[logits]?.offset,
       decode.function[logits].type.element == .int16,
       let scale = decode.function[logits].type.quant?.scale()
     else { throw DiagnosticError("codegen.logits", "decode must end in int16 logits") }

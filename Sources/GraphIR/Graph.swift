@@ -144,6 +144,24 @@ public struct Provenance: Hashable, Sendable {
 
   /// A provenance. The name must not be empty: the verifier rejects operations without one.
   public init(_ source: String) { self.source = source }
+
+  /// One name for several: what they begin with, up to a dot, stands once, as in `layers.0.attention.wk+wq`.
+  public static func joined(_ names: [String]) -> String {
+    guard let first = names.first else { return "" }
+    let parts = first.split(separator: ".", omittingEmptySubsequences: false)
+    let shared = parts.indices.dropLast().prefix { index in
+      names.allSatisfy {
+        $0.split(separator: ".", omittingEmptySubsequences: false).prefix(index + 1)
+          .elementsEqual(parts[...index])
+      }
+    }
+    let prefix = parts.prefix(shared.count).map { $0 + "." }.joined()
+    var rests: [Substring] = []
+    for rest in names.map({ $0.dropFirst(prefix.count) }) where !rests.contains(rest) {
+      rests.append(rest)
+    }
+    return prefix + rests.joined(separator: "+")
+  }
 }
 
 /// An attribute of an operation.

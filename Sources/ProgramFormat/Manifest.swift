@@ -171,6 +171,8 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var bytes: Int
     /// For each NPU kernel operation of the job, in order, the model's tensor it computes.
     public var provenance: [String]
+    /// What several layers that run as one consist of, by its name; nil where there is none.
+    public var fused: [String: [FusedLayer]]?
 
     /// One NPU job.
     public init(name: String, offset: Int, bytes: Int, provenance: [String]) {
@@ -178,6 +180,20 @@ public struct Manifest: Codable, Sendable, Equatable {
       self.offset = offset
       self.bytes = bytes
       self.provenance = provenance
+    }
+  }
+
+  /// A layer that runs as one with others: its output channels follow those of the layer before.
+  public struct FusedLayer: Codable, Sendable, Equatable {
+    /// The model's tensor.
+    public var name: String
+    /// Output channels.
+    public var channels: Int
+
+    /// A layer.
+    public init(name: String, channels: Int) {
+      self.name = name
+      self.channels = channels
     }
   }
 

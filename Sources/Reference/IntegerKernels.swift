@@ -99,8 +99,11 @@ enum IntegerKernels {
         for i in 0..<half {
           let (c, s) = (Int64(angles[i]), Int64(angles[half + i]))
           let (a, b) = (Int64(x[base + i]), Int64(x[base + half + i]))
-          out[base + i] = Natural.sat16(Natural.shift(a &* c &- b &* s, 14))
-          out[base + half + i] = Natural.sat16(Natural.shift(a &* s &+ b &* c, 14))
+          func product(_ x: Int64, _ y: Int64) -> Int64 {
+            Int64(Natural.sat16(Natural.shift(x &* y, 14)))
+          }
+          out[base + i] = Natural.sat16(product(a, c) &- product(b, s))
+          out[base + half + i] = Natural.sat16(product(a, s) &+ product(b, c))
         }
       }
     }
@@ -118,7 +121,7 @@ enum IntegerKernels {
         let to = cache + (h * context + position + t) * pitch
         for i in 0..<headDim {
           let c = h * headDim + i
-          let centred = Int64(Natural.sat16(Int64(from[i]) &- Int64(offsets[c])))
+          let centred = Int64(from[i]) &- Int64(offsets[c])
           to[i] = Natural.symsat8(
             Natural.shift(centred &* Int64(multipliers[c]), Int64(shift)))
         }

@@ -15,7 +15,7 @@ import Testing
   func placesAreWeights(_ chip: String, _ shape: (context: Int, headDim: Int)) throws {
     let accelerator = try #require(Accelerator.all.first { $0.name == chip })
     let layout = try CacheLayout(
-      accelerator: accelerator, context: shape.context, headDim: shape.headDim)
+      accelerator: accelerator, context: shape.context, channels: shape.headDim)
     #expect(layout.isEven)
     var random = SplitMix64(seed: 4)
     var keys = [UInt8]()
@@ -95,9 +95,9 @@ import Testing
   @Test func contextsThatNoStreamHoldsAreRefused() throws {
     let chip = try #require(Accelerator.all.first { $0.name == "ethos-u55-256" })
     #expect(throws: DiagnosticError.self) {
-      try CacheLayout(accelerator: chip, context: 16384, headDim: 64)
+      try CacheLayout(accelerator: chip, context: 16384, channels: 64)
     }
-    _ = try CacheLayout(accelerator: chip, context: 4000, headDim: 64)
+    _ = try CacheLayout(accelerator: chip, context: 4000, channels: 64)
   }
 
   /// Numbers of a damaged manifest lead nowhere.

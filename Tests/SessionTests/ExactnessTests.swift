@@ -22,6 +22,7 @@ struct CompiledModel {
   let vocabulary: Int
   private let context: Int
   private let kvHeads: Int
+  private let headDim: Int
   private let caches: CacheLayout
 
   /// - Parameters:
@@ -74,8 +75,10 @@ struct CompiledModel {
     vocabulary = shape.vocabulary
     let chip = program.manifest.npu
     let accelerator = try #require(Accelerator.all.first { $0.name == chip })
+    headDim = shape.dim / shape.heads
     caches = try CacheLayout(
-      accelerator: accelerator, context: shape.context, headDim: shape.dim / shape.heads)
+      accelerator: accelerator, context: shape.context,
+      channels: headDim * CacheLayout.sharing(headDim: headDim, among: kvHeads))
   }
 
   /// The logits and caches of a conversation of these tokens, by definition.
@@ -96,19 +99,21 @@ struct CompiledModel {
   func compareState(_ state: IntegerState, _ what: String) {
     let bytes = session.bytes(of: .state)
     let isFast = caches.keys.isFast
-    let heads = state.tensors.count / 2 * kvHeads
+    let sharing = caches.channels / headDim
+    let streams = state.tensors.count / 2 * kvHeads / sharing
     for (index, tensor) in state.tensors.enumerated() {
       let pitch = tensor.count / (kvHeads * context)
       var wrong = 0
       for head in 0..<kvHeads {
         // All keys stand before all values.
-        let number = index / 2 * kvHeads + head
+        let number = (index / 2 * kvHeads + head) / sharing
         for position in 0..<session.position {
-          for channel in 0..<caches.headDim {
+          for channel in 0..<headDim {
+            let own = head % sharing * headDim + channel
             let place =
               index % 2 == 0
-              ? number * caches.keyBytes + caches.keyPlace(channel) + caches.keyOffset(position)
-              : heads * caches.keyBytes + number * caches.valueBytes + caches.valuePlace(channel)
+              ? number * caches.keyBytes + caches.keyPlace(own) + caches.keyOffset(position)
+              : streams * caches.keyBytes + number * caches.valueBytes + caches.valuePlace(own)
                 + caches.valueOffset(position)
             let expected = tensor[(head * context + position) * pitch + channel]
             let byte = isFast ? UInt8(bitPattern: expected) : RawWeightStream.code(of: expected)

@@ -18,6 +18,29 @@ struct ProgramContents {
     let identity: UInt32?
     /// The numbers.
     let load: () throws(DiagnosticError) -> [Int64]
+
+    /// The rows of each of some layers that run as one; the item itself where there are none.
+    fileprivate func split(_ layers: [Manifest.FusedLayer]) -> [Item] {
+      guard !layers.isEmpty else { return [self] }
+      var parts: [Item] = []
+      var first = 0
+      for layer in layers {
+        let rows = first..<first + min(max(layer.channels, 0), 1 << 24)
+        first = rows.upperBound
+        parts.append(
+          Item(
+            stage: stage, name: layer.name, columns: columns, columnNames: columnNames,
+            identity: identity,
+            load: { () throws(DiagnosticError) in
+              let all = try load()
+              return Array(
+                all[
+                  (rows.lowerBound * columns..<rows.upperBound * columns)
+                    .clamped(to: 0..<all.count)])
+            }))
+      }
+      return parts
+    }
   }
 
   /// The arrays in the order of the decode step.
@@ -47,8 +70,10 @@ struct ProgramContents {
         while at < jobs[job].count {
           let start = at
           while at < jobs[job].count, jobs[job][at].name == jobs[job][start].name { at += 1 }
+          let name = jobs[job][start].name
           items += Self.items(
-            of: jobs[job][start..<at], name: prefix + jobs[job][start].name, in: program,
+            of: jobs[job][start..<at], name: prefix + name,
+            fused: program.manifest.jobs[job].fused?[name] ?? [], in: program,
             // Entry points share the streams.
             withWeights: isDecode)
         }
@@ -98,32 +123,33 @@ struct ProgramContents {
       })
   }
 
-  /// The arrays of an NPU operation, or of the slices that together compute one tensor.
+  /// The arrays of an NPU operation, or of the slices that together compute one tensor or those of `fused`
+  /// layers.
   private static func items(
-    of slices: ArraySlice<NPUWork>, name: String, in program: Program, withWeights: Bool
+    of slices: ArraySlice<NPUWork>, name: String, fused: [Manifest.FusedLayer], in program: Program,
+    withWeights: Bool
   ) -> [Item] {
     var items: [Item] = []
     let weighted = slices.filter { !$0.weightStreams.isEmpty }
     if withWeights, let geometry = weighted.first?.geometry {
       let row = geometry.storedInputs * geometry.kernelHeight * geometry.kernelWidth
-      items.append(
-        Item(
-          stage: .weights, name: name, columns: max(row, 1), columnNames: [],
-          identity: identity(weighted.map(\.weightStreams), weighted.map(\.geometry), in: program),
-          load: { () throws(DiagnosticError) in
-            var weights: [Int64] = []
-            for slice in weighted { weights += try decode(slice, name: name, in: program) }
-            return weights
-          }))
-      items.append(
-        Item(
-          stage: .scales, name: name, columns: 3, columnNames: ["bias", "multiplier", "shift"],
-          identity: identity(weighted.map(\.scaleStreams), weighted.map(\.geometry), in: program),
-          load: { () throws(DiagnosticError) in
-            var numbers: [Int64] = []
-            for slice in weighted { numbers += try records(of: slice, name: name, in: program) }
-            return numbers
-          }))
+      let weights = Item(
+        stage: .weights, name: name, columns: max(row, 1), columnNames: [],
+        identity: identity(weighted.map(\.weightStreams), weighted.map(\.geometry), in: program),
+        load: { () throws(DiagnosticError) in
+          var weights: [Int64] = []
+          for slice in weighted { weights += try decode(slice, name: name, in: program) }
+          return weights
+        })
+      let scales = Item(
+        stage: .scales, name: name, columns: 3, columnNames: ["bias", "multiplier", "shift"],
+        identity: identity(weighted.map(\.scaleStreams), weighted.map(\.geometry), in: program),
+        load: { () throws(DiagnosticError) in
+          var numbers: [Int64] = []
+          for slice in weighted { numbers += try records(of: slice, name: name, in: program) }
+          return numbers
+        })
+      items += weights.split(fused) + scales.split(fused)
     }
     guard let first = slices.first else { return items }
     for (what, place) in first.constants {

@@ -7,6 +7,8 @@ import TensorCore
 struct AttentionScratch {
   let heads: Int
   let headDim: Int
+  /// Elements of a row of sums.
+  let sums: Int
   /// Elements between rows of scores.
   let pitch: Int
   /// Rows of the batch.
@@ -27,8 +29,54 @@ struct AttentionScratch {
   var bytes: Int {
     func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
     let count = rows * heads
-    return padded(count * pitch * 2) + padded(count * headDim * 4) + padded(count * headDim * 2)
+    return padded(count * pitch * 2) + padded(rows * sums * 4) + padded(count * headDim * 2)
       + padded(count * OperationLowering.maximumPart * 2) + 5 * padded(count * 4)
+  }
+}
+
+/// Maps with the channels of all heads of a stream for each head, where heads share streams.
+///
+/// A head's own channels are further on with each cache head of a stream. Streams begin so much later, too, that
+/// the own channels of all heads are evenly apart.
+struct SharedHeads {
+  /// Query heads of a cache head, cache heads of a stream, streams.
+  let group: Int
+  let sharing: Int
+  let streams: Int
+  let headDim: Int
+
+  /// Channels of a stream.
+  var width: Int { sharing * headDim }
+  /// Elements from one cache head to the next, from a stream to the next, and of a row.
+  var headPitch: Int { group * width + (sharing > 1 ? headDim : 0) }
+  var streamPitch: Int { sharing * headPitch }
+  var rowPitch: Int { streams * streamPitch }
+
+  /// The heads' own channels of a wide map, beside the same heads of compact maps with so many elements for
+  /// each: a part, or one for each cache head where there are several rows.
+  func own(
+    _ rows: Int, _ wide: NPUTensor, _ others: (map: NPUTensor, depth: Int, row: Int)...
+  ) -> [(own: NPUTensor, others: [NPUTensor])] {
+    let cacheHeads = streams * sharing
+    if rows == 1 {
+      return [
+        (
+          wide.viewed(cacheHeads, group, headDim, strideY: headPitch, strideX: width),
+          others.map { $0.map.viewed(cacheHeads, group, $0.depth) }
+        )
+      ]
+    }
+    return (0..<cacheHeads).map { head in
+      (
+        wide.viewed(
+          rows, group, headDim, strideY: rowPitch, strideX: width, from: head * headPitch),
+        others.map {
+          $0.map.viewed(
+            rows, group, $0.depth, strideY: $0.row, strideX: $0.depth,
+            from: head * group * $0.depth)
+        }
+      )
+    }
   }
 }
 
@@ -43,50 +91,61 @@ extension OperationLowering {
   ) throws(DiagnosticError) {
     let (q, result) = (try reader.value(0), try reader.result())
     let batch = q.shape.width
+    let heads = try reader.attribute("heads")
+    let shared = state.shared(heads: heads, kvHeads: max(try reader.attribute("kv_heads"), 1))
     let scratch = AttentionScratch(
-      heads: try reader.attribute("heads"), headDim: try reader.attribute("head_dim"),
+      heads: heads, headDim: shared.headDim, sums: shared.rowPitch,
       pitch: state.caches.scorePitch, batch: batch)
     for first in stride(from: 0, to: batch, by: scratch.rows) {
       body.reuseScratch()
       let rows = first..<min(first + scratch.rows, batch)
-      let width = q.shape.depth
+      func part(_ map: NPUTensor) -> NPUTensor {
+        map.viewed(1, rows.count, map.shape.depth, strideX: map.pitch, from: first * map.pitch)
+      }
       try lowerAttention(
-        reader, rows: rows, q: q.viewed(1, rows.count, width, from: first * width),
-        result: result.viewed(1, rows.count, width, from: first * width), &params, &body)
+        reader, shared, rows: rows, q: part(q), result: part(result), &params, &body)
     }
   }
 
   private func lowerAttention(
-    _ reader: OperandReader, rows: Range<Int>, q: NPUTensor, result: NPUTensor,
-    _ params: inout ParamsBuilder, _ body: inout KernelSequence
+    _ reader: OperandReader, _ shared: SharedHeads, rows: Range<Int>, q: NPUTensor,
+    result: NPUTensor, _ params: inout ParamsBuilder, _ body: inout KernelSequence
   ) throws(DiagnosticError) {
     let layout = state.caches
     let (keys, values) = (try reader.stateOffset(2), try reader.stateOffset(3))
-    let heads = try reader.attribute("heads")
-    let kvHeads = try reader.attribute("kv_heads")
-    let headDim = try reader.attribute("head_dim")
+    let (streams, headDim, width) = (shared.streams, shared.headDim, shared.width)
+    let group = shared.group * shared.sharing
+    let heads = group * streams
     let pitch = layout.scorePitch
-    let group = heads / kvHeads
     let count = rows.count * heads
     let scores = body.map(.int16, 1, count, pitch)
-    let sums = body.map(.int32, 1, count, headDim)
+    let sums = body.map(.int32, 1, rows.count, shared.rowPitch)
     let means = body.map(.int16, 1, count, headDim)
-    /// The heads of a group in all rows, `length` of `stride` elements from `first` on.
-    func pixels(_ map: NPUTensor, _ g: Int, _ length: Int, _ stride: Int, from first: Int = 0)
-      -> NPUTensor
-    {
-      let (start, row) = (g * group * stride + first, heads * stride)
+    var q = q
+    if shared.sharing > 1 {
+      let wide = NPUTensor(.state, state.queries, .int16, 1, rows.count, shared.rowPitch)
+      for (own, others) in shared.own(rows.count, wide, (q, headDim, q.pitch)) {
+        body.elementwise(.mul, others[0], .constant(1), own)
+      }
+      q = wide
+    }
+    /// The heads of a stream in all rows, `length` of `stride` elements from `first` on.
+    func pixels(
+      _ map: NPUTensor, _ g: Int, _ length: Int, _ stride: Int, stream: Int? = nil,
+      row: Int? = nil, from first: Int = 0
+    ) -> NPUTensor {
+      let (start, row) = (g * (stream ?? group * stride) + first, row ?? heads * stride)
       return group == 1
         ? map.viewed(1, rows.count, length, strideX: row, from: start)
         : map.viewed(rows.count, group, length, strideY: row, strideX: stride, from: start)
     }
     let scoreRecords = try params.scaleRecords(
       count: layout.keys.outputs, shift: try reader.attribute("score_shift"), state.accelerator)
-    for g in 0..<kvHeads {
+    for g in 0..<streams {
       // What stands before the positions of a part falls on the part before, which comes later.
       for chunk in (0..<layout.keyChunks).reversed() {
         body.convolve(
-          pixels(q, g, headDim, headDim), layout.keys,
+          pixels(q, g, width, width, stream: shared.streamPitch, row: q.pitch), layout.keys,
           at: keys + g * layout.keyBytes + chunk * layout.keys.bytes, scoreRecords,
           minimum: FixedTables.lowestScore,
           pixels(scores, g, layout.keys.outputs, pitch, from: chunk * layout.keyChunk))
@@ -106,15 +165,24 @@ extension OperationLowering {
 
     let valueRecords = try params.scaleRecords(
       count: layout.values.outputs, shift: 7, state.accelerator)
-    for g in 0..<kvHeads {
+    for g in 0..<streams {
       for chunk in 0..<layout.valueChunks {
         body.convolve(
           pixels(scores, g, layout.values.inputs, pitch), layout.values,
           at: values + g * layout.valueBytes + chunk * layout.values.bytes, valueRecords,
-          pixels(sums, g, layout.valueChunk, headDim, from: chunk * layout.valueChunk))
+          pixels(
+            sums, g, layout.valueChunk, width, stream: shared.streamPitch, row: shared.rowPitch,
+            from: chunk * layout.valueChunk))
       }
     }
-    body.elementwise(.shr, sums, .tensor(down), means)
+    if shared.sharing > 1 {
+      let row = heads * headDim
+      for (own, others) in shared.own(rows.count, sums, (down, 1, heads), (means, headDim, row)) {
+        body.elementwise(.shr, own, .tensor(others[0]), others[1])
+      }
+    } else {
+      body.elementwise(.shr, sums.viewed(1, count, headDim), .tensor(down), means)
+    }
     body.elementwise(
       .mul, means, .tensor(reciprocal), result.viewed(1, count, headDim),
       multiplier: UInt32(try reader.attribute("multiplier")), shift: try reader.attribute("shift"))

@@ -5,39 +5,48 @@ import Support
 /// the powers of scores, every number a byte at a place of its own (``RawWeightStream``).
 ///
 /// A cache head's keys are weights from head channels to positions, its values from positions to head
-/// channels. Nothing is transposed or encoded: `kv_write` stores numbers where the weight decoder expects
+/// channels. Narrow heads share a stream (``sharing(headDim:among:)``). Nothing is transposed or encoded: `kv_write` stores numbers where the weight decoder expects
 /// them.
 struct CacheLayout {
   /// Positions a cache holds.
   let context: Int
-  /// Channels of a head.
-  let headDim: Int
+  /// Channels of a stream's heads.
+  let channels: Int
   /// Positions before the first: the first weight of a stream is no one's, and blocks start at multiples
   /// of sixteen.
   let lead: Int
-  /// One stream of keys: some positions of a head.
+  /// One stream of keys: some positions of its heads.
   let keys: StreamForm
-  /// One stream of values: some channels of a head.
+  /// One stream of values: some channels of its heads.
   let values: StreamForm
-  /// Positions of a stream of keys, and how many such streams a head has.
+  /// Positions of a stream of keys, and how many such streams its heads have.
   let keyChunk: Int
   let keyChunks: Int
-  /// Channels of a stream of values, and how many such streams a head has.
+  /// Channels of a stream of values, and how many such streams its heads have.
   let valueChunk: Int
   let valueChunks: Int
 
   /// Elements between rows of scores.
   var scorePitch: Int { keyChunk * (keyChunks - 1) + (keys.outputs + 7) / 8 * 8 }
 
-  /// The layout of caches of `context` positions.
+  /// How many heads of `headDim` channels share a stream where caches have `kvHeads`.
+  ///
+  /// The array takes sixteen channels of int16 at a time, and an operation costs a hundred cycles before it does
+  /// anything. A query is then as wide as all heads of its stream, zero but for its own head's channels.
+  static func sharing(headDim: Int, among kvHeads: Int) -> Int {
+    guard headDim < 16 else { return 1 }
+    return (1...max(kvHeads, 1)).last { kvHeads % $0 == 0 && $0 * headDim <= 16 } ?? 1
+  }
+
+  /// The layout of caches of `context` positions, whose streams hold `channels` of one head or some.
   ///
   /// Throws `DiagnosticError` when a stream cannot hold that many.
-  init(accelerator: Accelerator, context: Int, headDim: Int) throws(DiagnosticError) {
+  init(accelerator: Accelerator, context: Int, channels: Int) throws(DiagnosticError) {
     let tiling = LinearTiling(accelerator: accelerator)
     let microblock = tiling.microblock(bits: 16)
     let isFast = accelerator.product == .u85
     self.context = context
-    self.headDim = headDim
+    self.channels = channels
     lead = isFast ? 0 : 16
     func up(_ size: Int, _ step: Int) -> Int { (size + step - 1) / step * step }
     func form(_ outputs: Int, _ inputs: Int, _ depth: Int) throws(DiagnosticError) -> StreamForm {
@@ -54,38 +63,38 @@ struct CacheLayout {
       return (size, (context + size - 1) / size)
     }
     /// Channels in as few equal parts of at most `most` as can be, in whole micro-blocks.
-    func channels(most: Int) throws(DiagnosticError) -> (size: Int, count: Int) {
-      if headDim <= most { return (headDim, 1) }
-      for count in 2...max(headDim, 2)
-      where headDim % count == 0 && headDim / count <= most && headDim / count % unit == 0 {
-        return (headDim / count, count)
+    func split(most: Int) throws(DiagnosticError) -> (size: Int, count: Int) {
+      if channels <= most { return (channels, 1) }
+      for count in 2...max(channels, 2)
+      where channels % count == 0 && channels / count <= most && channels / count % unit == 0 {
+        return (channels / count, count)
       }
       throw DiagnosticError(
         "codegen.context",
         "streams of the NPU's weight decoder hold values of \(most) channels for \(context) positions, "
-          + "which \(headDim) channels of a head do not split into", wayOut: "a shorter --context")
+          + "which \(channels) channels do not split into", wayOut: "a shorter --context")
     }
     if isFast {
       // Blocks of a U85 go forth and back over inputs, so a stream is one block.
       var depth = 256
       while depth > unit,
-        tiling.block(tokens: 1, inputs: headDim, depth: depth, bits: 16) == nil
+        tiling.block(tokens: 1, inputs: channels, depth: depth, bits: 16) == nil
       {
         depth -= unit
       }
       (keyChunk, keyChunks) = positions(most: depth)
-      (valueChunk, valueChunks) = try channels(most: depth)
-      keys = try form(keyChunk, headDim, up(keyChunk, unit))
+      (valueChunk, valueChunks) = try split(most: depth)
+      keys = try form(keyChunk, channels, up(keyChunk, unit))
       values = try form(valueChunk, context, up(valueChunk, unit))
       return
     }
     let limit = StreamForm.standardLimit
-    let most = limit / up(headDim, 16) - lead
+    let most = limit / up(channels, 16) - lead
     (keyChunk, keyChunks) = positions(most: most / 64 * 64)
-    (valueChunk, valueChunks) = try channels(
+    (valueChunk, valueChunks) = try split(
       most: min(limit / up(lead + context, 16), 128) / unit * unit)
     // Blocks of 16 channels are the smallest that there may be several of.
-    keys = try form(up(lead + keyChunk, 16), headDim, 16)
+    keys = try form(up(lead + keyChunk, 16), channels, 16)
     values = try form(valueChunk, lead + context, up(valueChunk, unit))
   }
 
@@ -93,7 +102,7 @@ struct CacheLayout {
   /// leads to all of them.
   var isEven: Bool {
     (0..<min(keyChunk, context)).allSatisfy { position in
-      (0..<headDim).allSatisfy {
+      (0..<channels).allSatisfy {
         keys.place(lead + position, $0) - keys.place(lead + position, 0)
           == keys.place(lead, $0) - keys.place(lead, 0)
       }
@@ -106,7 +115,7 @@ struct CacheLayout {
       }
   }
 
-  /// Bytes of a head's keys and of its values.
+  /// Bytes of the keys of heads that share a stream, and of their values.
   var keyBytes: Int { keyChunks * keys.bytes }
   var valueBytes: Int { valueChunks * values.bytes }
 

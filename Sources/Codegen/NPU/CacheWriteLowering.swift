@@ -9,8 +9,9 @@ struct CacheWriteScratch {
   let rows: Int
   let width: Int
 
-  /// Centred numbers, numbers of rows that hold a token, and the bytes of eight positions of one row.
-  var bytes: Int { 2 * padded(rows * width * 2) + padded(width * 8) }
+  /// Numbers as bytes of the stream, those of rows that hold a token, and the bytes of eight positions of one
+  /// row.
+  var bytes: Int { 2 * padded(rows * width) + padded(width * 8) }
 
   private func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
 }
@@ -31,7 +32,6 @@ extension OperationLowering {
   ) throws(DiagnosticError) {
     let x = try reader.value(0)
     let cache = try reader.stateID(2)
-    let heads = graph[cache].type.shape[0]
     let (rows, width) = (x.shape.width, x.shape.depth)
     let multipliers = graph[try reader.constantID(4)].data?.integers(Int32.self, count: width)
     let offsets = graph[try reader.constantID(3)].data?.integers(Int16.self, count: width)
@@ -39,42 +39,58 @@ extension OperationLowering {
       multipliers?.allSatisfy({ $0 == multiplier }) == true
     else { throw reader.malformed("needs one scale for all heads of a cache") }
 
-    var source = x
-    if offsets?.allSatisfy({ $0 == 0 }) != true {
-      source = body.map(.int16, 1, rows, width)
-      body.elementwise(.sub, x, .tensor(try reader.constant(3, &params)), source)
-    }
-    if rows > 1 {
-      // Rows without a token leave the zeros of their places.
-      let held = body.map(.int16, 1, rows, width)
-      body.elementwise(
-        .mul, source, .tensor(NPUTensor(.state, state.validity, .int16, 1, rows, 1)), held)
-      source = held
-    }
     let usesTable = !state.caches.keys.isFast
     if usesTable { body.table(try params.sharedTable()) }
+    let isCentred = offsets?.allSatisfy { $0 == 0 } != true
+    let bytes = body.map(.int8, 1, rows, width)
+    body.elementwise(
+      isCentred ? .sub : .mul, x,
+      isCentred ? .tensor(try reader.constant(3, &params)) : .constant(1), bytes,
+      multiplier: UInt32(multiplier), shift: try reader.attribute("shift"), minimum: -127,
+      usesTable: usesTable)
     let write = CacheWrite(
-      layout: state.caches, isKeys: state.keyCaches.contains(cache), heads: heads,
-      headDim: width / heads, offset: try reader.stateOffset(2), multiplier: UInt32(multiplier),
-      shift: try reader.attribute("shift"), usesTable: usesTable)
+      layout: state.caches, isKeys: state.keyCaches.contains(cache),
+      heads: width / state.caches.channels, headDim: state.caches.channels,
+      offset: try reader.stateOffset(2))
     if rows > 1 {
-      write.store(source, rows: rows, &body)
+      // Rows without a token leave the zeros of their places.
+      let held = body.map(.int8, 1, rows, width)
+      body.elementwise(
+        .mul, bytes, .tensor(NPUTensor(.state, state.slots, .int8, 1, rows, 1)), held)
+      write.store(held, rows: rows, &body)
     } else if write.isKeys {
-      write.addKeys(source, NPUTensor(.state, state.selection + 16, .int16, 1, 1, 1), &body)
+      write.addKeys(bytes, NPUTensor(.state, state.pairs, .int8, 1, 1, 2 * state.cacheWidth), &body)
     } else {
-      write.addValues(source, NPUTensor(.state, state.slots, .int16, 1, width, 8), &body)
+      write.addValues(bytes, NPUTensor(.state, state.slots, .int8, 1, width, 8), &body)
     }
   }
 
-  /// The map of ones and zeros that all layers' values are multiplied by, from the runtime's eight numbers.
+  /// The maps of ones and zeros that bytes of all layers are multiplied by, from the runtime's numbers.
   func lowerSelection(
     _ params: inout ParamsBuilder, _ body: inout KernelSequence
   ) throws(DiagnosticError) {
+    if function.tokens > 1 {
+      body.elementwise(
+        .mul, NPUTensor(.state, state.validity, .int16, 1, function.tokens, 1), .constant(1),
+        NPUTensor(.state, state.slots, .int8, 1, function.tokens, 1))
+      return
+    }
     let width = state.cacheWidth
+    let ones = try params.ones(width * 8)
     body.elementwise(
-      .mul, try params.ones(width * 8).viewed(1, width, 8),
+      .mul, ones.viewed(1, width, 8),
       .tensor(NPUTensor(.state, state.selection, .int16, 1, 1, 8)),
-      NPUTensor(.state, state.slots, .int16, 1, width, 8))
+      NPUTensor(.state, state.slots, .int8, 1, width, 8))
+    let pairs = NPUTensor(.state, state.pairs, .int8, 1, 1, 2 * width)
+    let parity = NPUTensor(.state, state.selection + 16, .int16, 1, 1, 1)
+    if CacheWrite.pairsGroups(state.caches) {
+      body.elementwise(
+        .mul, ones.viewed(width / 8, 2, 8), .tensor(parity.viewed(1, 2, 1)),
+        pairs.viewed(width / 8, 2, 8))
+    } else {
+      body.elementwise(
+        .mul, ones.viewed(2, 1, width), .tensor(parity.viewed(2, 1, 1)), pairs.viewed(2, 1, width))
+    }
   }
 }
 
@@ -86,9 +102,6 @@ private struct CacheWrite {
   let headDim: Int
   /// Where the cache starts in the state region.
   let offset: Int
-  let multiplier: UInt32
-  let shift: Int
-  let usesTable: Bool
 
   private var headBytes: Int { isKeys ? layout.keyBytes : layout.valueBytes }
 
@@ -109,14 +122,12 @@ private struct CacheWrite {
     return map
   }
 
-  /// Numbers as bytes of the stream, times `factor`.
-  private func scale(
-    _ source: NPUTensor, _ factor: NPUKernel.Second, _ to: NPUTensor, _ body: inout KernelSequence
-  ) {
-    body.elementwise(
-      .mul, source, factor, to, multiplier: multiplier, shift: shift, minimum: -127,
-      usesTable: usesTable)
+  private func copy(_ source: NPUTensor, _ to: NPUTensor, _ body: inout KernelSequence) {
+    body.elementwise(.mul, source, .constant(1), to)
   }
+
+  /// Whether keys of both places that share 16 bytes stand beside each other in groups of eight channels.
+  static func pairsGroups(_ layout: CacheLayout) -> Bool { layout.channels % 8 == 0 }
 
   /// A batch's rows at their own places.
   ///
@@ -137,11 +148,10 @@ private struct CacheWrite {
       for run in runs {
         if run.columnStride == 1 {
           for part in parts(run) {
-            scale(
+            copy(
               source.viewed(
                 part.count, count, run.columns, strideY: part.sourceStride, strideX: width,
                 from: first * width + part.first),
-              .constant(1),
               place(
                 part.heads, part.count, count, run.columns, strideY: part.stride, strideX: step,
                 at: at + part.place), &body)
@@ -164,10 +174,10 @@ private struct CacheWrite {
     if heads * run.rows <= count * parts.count {
       for head in 0..<heads {
         for row in 0..<run.rows {
-          scale(
+          copy(
             source.viewed(
               count, run.columns, 1, strideY: width, strideX: 1,
-              from: first * width + head * headDim + run.first + row * run.columns), .constant(1),
+              from: first * width + head * headDim + run.first + row * run.columns),
             place(
               head..<head + 1, count, run.columns, 1, strideY: step, strideX: run.columnStride,
               at: at + run.place + row * run.rowStride), &body)
@@ -177,10 +187,10 @@ private struct CacheWrite {
     }
     for position in 0..<count {
       for part in parts {
-        scale(
+        copy(
           source.viewed(
             part.count, run.columns, 1, strideY: part.sourceStride, strideX: 1,
-            from: (first + position) * width + part.first), .constant(1),
+            from: (first + position) * width + part.first),
           place(
             part.heads, part.count, run.columns, 1, strideY: part.stride,
             strideX: run.columnStride, at: at + position * step + part.place), &body)
@@ -217,22 +227,19 @@ private struct CacheWrite {
     }
   }
 
-  /// A token's keys at one of the two places that share 16 bytes: `parity` is two numbers, 1 for its own.
-  func addKeys(_ source: NPUTensor, _ parity: NPUTensor, _ body: inout KernelSequence) {
+  /// A token's keys at one of the two places that share 16 bytes: `pairs` is 1 for its own, 0 for the other.
+  func addKeys(_ source: NPUTensor, _ pairs: NPUTensor, _ body: inout KernelSequence) {
     let width = heads * headDim
-    let isWhole = headDim % 8 == 0
-    let bytes = body.map(.int8, 1, 1, 2 * width)
+    let isWhole = Self.pairsGroups(layout)
     /// Both places' bytes beside each other, group by group of eight channels; or one after the other.
-    for place in 0..<2 {
-      let factor = NPUKernel.Second.tensor(parity.viewed(1, 1, 1, from: place))
-      if isWhole {
-        scale(
-          source.viewed(1, width / 8, 8), factor,
-          bytes.viewed(1, width / 8, 8, strideX: 16, from: place * 8), &body)
-      } else {
-        scale(source, factor, bytes.viewed(1, 1, width, from: place * width), &body)
-      }
+    let bytes = body.map(.int8, 1, 1, 2 * width)
+    func both(_ map: NPUTensor) -> NPUTensor {
+      isWhole
+        ? map.viewed(width / 8, 2, 8) : map.viewed(2, 1, width, strideY: map.shape.depth / 2)
     }
+    body.elementwise(
+      .mul, both(pairs),
+      .tensor(isWhole ? source.viewed(width / 8, 1, 8) : source.viewed(1, 1, width)), both(bytes))
     for run in runs {
       for place in isWhole ? 0..<1 : 0..<2 {
         let depth = isWhole ? 16 : run.columns
@@ -254,7 +261,7 @@ private struct CacheWrite {
   func addValues(_ source: NPUTensor, _ slots: NPUTensor, _ body: inout KernelSequence) {
     let width = heads * headDim
     let bytes = body.map(.int8, 1, width, 8)
-    scale(slots, .tensor(source.viewed(1, width, 1)), bytes, &body)
+    body.elementwise(.mul, slots, .tensor(source.viewed(1, width, 1)), bytes)
     for run in runs {
       for part in parts(run) {
         let there = place(

@@ -222,6 +222,30 @@ struct JobEmitter {
       }
       upcoming[index] = place
     }
+    if staging == nil { postponeTables() }
+  }
+
+  /// Kernels without weights during which a table arrives.
+  private static let kernelsOfALoad = 4
+
+  /// Lets weights that are read in place have the memory to themselves: a table is loaded after the last layer
+  /// before its use, where enough kernels follow that leave the memory idle most of the time.
+  private mutating func postponeTables() {
+    /// Kernels between a command and the use of the table that is upcoming there.
+    var kernels = 0
+    var isPostponed = false
+    for index in pending.indices.reversed() {
+      switch pending[index].command {
+      case .table: (kernels, isPostponed) = (0, false)
+      case .kernel, .cached: kernels += 1
+      case .linear:
+        guard !isPostponed, kernels >= Self.kernelsOfALoad else { break }
+        isPostponed = true
+        // The layer has to be through before anything waits for all kernels but the newest.
+        upcoming[index + 1] = nil
+      }
+      if isPostponed { upcoming[index] = nil }
+    }
   }
 
   /// Starts to load a table while kernels run that use none.

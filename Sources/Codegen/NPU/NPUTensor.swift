@@ -32,6 +32,9 @@ struct NPUTensor: Hashable {
     strideY = width * depth * element.byteCount
   }
 
+  /// Elements between columns.
+  var pitch: Int { strideX / element.byteCount }
+
   /// The same bytes with other extents and distances (in elements).
   func viewed(
     _ height: Int, _ width: Int, _ depth: Int, strideY: Int? = nil, strideX: Int? = nil,

@@ -15,12 +15,13 @@ struct OperationLowering {
   /// The byte offset of each state in the state region, and of the score mask.
   let state: StateLayout
 
-  /// The commands of an operation that is no linear layer, run at `time` (its place in the function's
-  /// execution order).
+  /// The commands of an operation that is no linear layer, or of some that run as one, at `time` (their place
+  /// in the schedule).
   func commands(
-    _ operation: Operation, time: Int, params: inout ParamsBuilder, tables: inout ParamsBuilder
+    _ operations: [Operation], time: Int, params: inout ParamsBuilder, tables: inout ParamsBuilder
   ) throws(DiagnosticError) -> [JobCommand] {
-    let reader = OperandReader(lowering: self, operation: operation)
+    guard let operation = operations.first else { return [] }
+    let reader = OperandReader(lowering: self, operations: operations)
     var body = KernelSequence(scratch: plan.scratch[time] ?? 0)
     switch operation.code {
     case .add:
@@ -40,7 +41,7 @@ struct OperationLowering {
     case .attention: try lowerAttention(reader, &params, &body)
     case .embedding:
       try lowerEmbedding(reader, &tables, &body)
-      if function.tokens == 1, state.cacheWidth > 0 { try lowerSelection(&params, &body) }
+      if state.cacheWidth > 0 { try lowerSelection(&params, &body) }
     case .linear: throw reader.malformed("comes as packed weights")
     case .layerNorm, .silu, .gelu, .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale,
       .negate,
@@ -53,10 +54,12 @@ struct OperationLowering {
     return body.commands
   }
 
-  /// The scratch an operation needs while it runs.
+  /// The scratch a step needs while it runs.
   static func scratchBytes(
-    _ operation: Operation, of function: Function, in graph: Graph, caches: CacheLayout
+    _ step: FusedOperation, of function: Function, in graph: Graph, state: StateLayout
   ) -> Int {
+    let operations = step.operations.map { function.operations[$0] }
+    guard let operation = operations.first else { return 0 }
     func type(_ index: Int) -> TensorType? {
       guard operation.operands.indices.contains(index) else { return nil }
       return graph.type(of: operation.operands[index], in: function)
@@ -66,17 +69,21 @@ struct OperationLowering {
       guard let x = type(0) else { return 0 }
       return NormScratch(rows: x.shape[0], width: x.shape[1]).bytes
     case .rope:
-      guard let x = type(0) else { return 0 }
-      return RotationScratch(count: x.shape.count).bytes
+      return RotationScratch(
+        count: operations.flatMap(\.results).reduce(0) { $0 + function[$1].type.shape.count }
+      ).bytes
     case .kvWrite:
       guard let x = type(0) else { return 0 }
       return CacheWriteScratch(rows: x.shape[0], width: x.shape[1]).bytes
     case .attention:
-      guard let heads = operation.int("heads"), let headDim = operation.int("head_dim") else {
-        return 0
-      }
+      guard let heads = operation.int("heads"), let kvHeads = operation.int("kv_heads"),
+        kvHeads > 0,
+        let headDim = operation.int("head_dim")
+      else { return 0 }
       return AttentionScratch(
-        heads: heads, headDim: headDim, pitch: caches.scorePitch, batch: type(0)?.shape[0] ?? 1
+        heads: heads, headDim: headDim,
+        sums: state.shared(heads: heads, kvHeads: kvHeads).rowPitch,
+        pitch: state.caches.scorePitch, batch: type(0)?.shape[0] ?? 1
       ).bytes
     case .embedding:
       guard let result = operation.results.first else { return 0 }
@@ -154,10 +161,20 @@ struct KernelSequence {
   }
 }
 
-/// Reads one operation's operands as feature maps, with an error where they are not what it needs.
+/// Reads an operation's operands as feature maps, with an error where they are not what it needs.
 struct OperandReader {
   let lowering: OperationLowering
+  /// The operation.
   let operation: Operation
+  /// Those that run with it: their first operands and their results continue its own.
+  private let others: [Operation]
+
+  /// A reader of operations that run as one, at least one.
+  init(lowering: OperationLowering, operations: [Operation]) {
+    self.lowering = lowering
+    operation = operations[0]
+    others = Array(operations.dropFirst())
+  }
 
   func malformed(_ what: String) -> DiagnosticError {
     DiagnosticError(
@@ -179,10 +196,26 @@ struct OperandReader {
 
   private func map(_ id: ValueID) throws(DiagnosticError) -> NPUTensor {
     let type = lowering.function[id].type
-    guard let offset = lowering.plan.offsets[id], type.shape.rank == 2 else {
+    guard let place = lowering.plan.places[id], type.shape.rank == 2 else {
       throw malformed("works on a value without a buffer")
     }
-    return NPUTensor(.arena, offset, type.element, 1, type.shape[0], type.shape[1])
+    var map = NPUTensor(.arena, place.offset, type.element, 1, type.shape[0], type.shape[1])
+    map.strideX = place.pitch
+    map.strideY = place.pitch * type.shape[0]
+    return map
+  }
+
+  /// Values side by side as one.
+  private func map(_ first: ValueID, _ others: [ValueID?]) throws(DiagnosticError) -> NPUTensor {
+    var map = try map(first)
+    for other in others {
+      guard let next = try other.map(self.map),
+        next.offset == map.offset + map.shape.depth * map.element.byteCount,
+        next.strideX == map.strideX, next.element == map.element
+      else { throw malformed("runs with another whose values are elsewhere") }
+      map.shape.depth += next.shape.depth
+    }
+    return map
   }
 
   /// A value: rows as columns of the map, channels as channels.
@@ -190,13 +223,18 @@ struct OperandReader {
     guard case .value(let id) = try operand(index) else {
       throw malformed("operand \(index) is not a value")
     }
-    return try map(id)
+    return try map(
+      id,
+      others.map {
+        guard index == 0, case .value(let id)? = $0.operands.first else { return nil }
+        return id
+      })
   }
 
   /// The result.
   func result() throws(DiagnosticError) -> NPUTensor {
     guard let id = operation.results.first else { throw malformed("has no result") }
-    return try map(id)
+    return try map(id, others.map(\.results.first))
   }
 
   /// The constant that an operand is.

@@ -72,14 +72,25 @@ struct LinearKey: Hashable {
     outputElement = output.element
     outputScale = outputQuant.scale()
   }
+}
 
+/// Linear layers of one input that are packed as one: the channels of the first, then of the next.
+struct LinearGroup: Hashable {
+  let parts: [LinearKey]
+
+  /// A group of at least one layer.
+  init(_ first: LinearKey, _ others: [LinearKey] = []) { parts = [first] + others }
+
+  /// What all parts read and make.
+  var inputElement: ElementType { parts[0].inputElement }
+  var outputElement: ElementType { parts[0].outputElement }
   /// Bits of an input element.
   var inputBits: Int { inputElement == .int16 ? 16 : 8 }
 }
 
-/// A linear layer as the NPU reads it.
+/// A linear layer, or some of one input, as the NPU reads it.
 struct PackedLinear {
-  let key: LinearKey
+  let group: LinearGroup
   /// Input width.
   let inputs: Int
   /// Output width.

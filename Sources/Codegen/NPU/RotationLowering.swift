@@ -8,12 +8,12 @@ struct RotationScratch {
   let count: Int
 
   /// Two maps of all products.
-  var bytes: Int { 2 * ((count * 4 + 15) / 16 * 16) }
+  var bytes: Int { 2 * ((count * 2 + 15) / 16 * 16) }
 }
 
 extension OperationLowering {
   /// `rope` (`Docs/Numerics.md`): products with the cosines and sines of the positions, their difference
-  /// and sum, scaled. The runtime copies the positions' rows of the table into the state region.
+  /// and sum. The runtime copies the positions' rows of the table into the state region.
   func lowerRotation(
     _ reader: OperandReader, _ params: inout ParamsBuilder, _ body: inout KernelSequence
   ) throws(DiagnosticError) {
@@ -24,12 +24,12 @@ extension OperationLowering {
     guard half > 0, width % headDim == 0 else { throw reader.malformed("has no whole heads") }
     let pitch = try params.placeRotation(try reader.constantID(2), of: graph).rowBytes / 2
     let angles = NPUTensor(.state, state.rotations, .int16, rows, 1, headDim)
-    let straight = body.map(.int32, 1, rows, width)
-    let crossed = body.map(.int32, 1, rows, width)
+    let straight = body.map(.int16, 1, rows, width)
+    let crossed = body.map(.int16, 1, rows, width)
     /// One half of every head: rows × heads × half the channels.
     func part(_ map: NPUTensor, _ index: Int) -> NPUTensor {
       map.viewed(
-        rows, width / headDim, half, strideY: width, strideX: headDim, from: index * half)
+        rows, width / headDim, half, strideY: map.pitch, strideX: headDim, from: index * half)
     }
     func angle(_ index: Int) -> NPUKernel.Second {
       .tensor(angles.viewed(rows, 1, half, strideY: pitch, strideX: pitch, from: index * half))
@@ -39,17 +39,17 @@ extension OperationLowering {
       func halves(_ map: NPUTensor) -> NPUTensor {
         map.viewed(2, width / headDim, half, strideY: half, strideX: headDim)
       }
-      body.elementwise(.mul, halves(x), angle(0), halves(straight))
-      body.elementwise(.mul, halves(x), angle(1), halves(crossed))
+      body.elementwise(.mul, halves(x), angle(0), halves(straight), shift: 14)
+      body.elementwise(.mul, halves(x), angle(1), halves(crossed), shift: 14)
     } else {
       for index in 0..<2 {
-        body.elementwise(.mul, part(x, index), angle(0), part(straight, index))
-        body.elementwise(.mul, part(x, index), angle(1), part(crossed, index))
+        body.elementwise(.mul, part(x, index), angle(0), part(straight, index), shift: 14)
+        body.elementwise(.mul, part(x, index), angle(1), part(crossed, index), shift: 14)
       }
     }
     body.elementwise(
-      .sub, part(straight, 0), .tensor(part(crossed, 1)), part(out, 0), shift: 14)
+      .sub, part(straight, 0), .tensor(part(crossed, 1)), part(out, 0))
     body.elementwise(
-      .add, part(straight, 1), .tensor(part(crossed, 0)), part(out, 1), shift: 14)
+      .add, part(straight, 1), .tensor(part(crossed, 0)), part(out, 1))
   }
 }

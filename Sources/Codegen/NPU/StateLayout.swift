@@ -9,25 +9,33 @@ struct StateLayout {
   let accelerator: Accelerator
   /// How every cache is laid out.
   let caches: CacheLayout
+  /// Heads of a cache that share a stream.
+  let sharing: Int
   /// The states that hold keys.
   private(set) var keyCaches: Set<StateID> = []
   /// The byte offset of each state.
   private(set) var offsets: [StateID: Int] = [:]
   /// Bytes of all caches, from the first byte on.
   private(set) var cacheBytes = 0
-  /// Heads of all keys, and of all values.
-  private var heads = (keys: 0, values: 0)
+  /// Streams of all keys, and of all values, but for the parts they may have.
+  private var streams = (keys: 0, values: 0)
   /// The byte offset of the score mask: int16 for each position, −2^15 until the position holds a token,
   /// then 2^15 − 1. Before it stand one such number less than a batch has tokens, all 2^15 − 1: the mask of
   /// a batch's row `t` starts `t` numbers earlier, and so shows `t` positions more.
   private(set) var mask = 0
   /// Channels of a cache's heads.
   private(set) var cacheWidth = 0
+  /// The byte offset of queries as wide as all heads that share a stream: int16, zero but for each query's own
+  /// channels.
+  private(set) var queries = 0
   /// The byte offset of what the runtime says of a token's place: int16, a one among eight numbers for the
   /// position modulo 8, then one among two for it modulo 2.
   private(set) var selection = 0
-  /// The byte offset of the map of ones and zeros the NPU makes of the eight.
+  /// The byte offset of the map of ones and zeros (int8) the NPU makes of the eight, for each channel; of a
+  /// batch, of those for its rows.
   private(set) var slots = 0
+  /// The byte offset of the map it makes of the two.
+  private(set) var pairs = 0
   /// The byte offset of int16 numbers, 1 for each row of a batch that holds a token, else 0.
   private(set) var validity = 0
   /// The byte offset of the rows of the rotation table.
@@ -48,16 +56,18 @@ struct StateLayout {
     func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
     var (keys, values): ([StateID], [StateID]) = ([], [])
     var headDim = 0
+    var queries = 0
     for operation in graph.functions.flatMap(\.operations) where operation.code == .attention {
       guard operation.operands.count > 3, case .state(let k) = operation.operands[2],
         case .state(let v) = operation.operands[3], let width = operation.int("head_dim"),
-        headDim == 0 || headDim == width
+        let heads = operation.int("heads"), headDim == 0 || headDim == width
       else {
         throw DiagnosticError(
           "codegen.cache", "all attentions need caches of their own and heads of one size",
           at: SourceLocation(element: operation.provenance.source))
       }
       headDim = width
+      queries = max(queries, heads)
       if keyCaches.insert(k).inserted { keys.append(k) }
       if !values.contains(v) { values.append(v) }
     }
@@ -68,21 +78,27 @@ struct StateLayout {
         at: SourceLocation(element: graph[id].name))
     }
     self.accelerator = accelerator
+    let kvHeads = Set((keys + values).map { graph[$0].type.shape[0] })
+    sharing =
+      kvHeads.count == 1
+      ? CacheLayout.sharing(headDim: max(headDim, 1), among: kvHeads.first ?? 1) : 1
     caches = try CacheLayout(
-      accelerator: accelerator, context: context, headDim: max(headDim, 1))
+      accelerator: accelerator, context: context, channels: sharing * max(headDim, 1))
     guard caches.isEven else {
       throw DiagnosticError(
         "codegen.cache", "channels of \(headDim) are not evenly apart at all positions")
     }
     for id in keys {
       offsets[id] = bytes
-      heads.keys += graph[id].type.shape[0]
-      bytes += graph[id].type.shape[0] * caches.keyBytes
+      let count = graph[id].type.shape[0] / sharing
+      streams.keys += count
+      bytes += count * caches.keyBytes
     }
     for id in values {
       offsets[id] = bytes
-      heads.values += graph[id].type.shape[0]
-      bytes += graph[id].type.shape[0] * caches.valueBytes
+      let count = graph[id].type.shape[0] / sharing
+      streams.values += count
+      bytes += count * caches.valueBytes
     }
     cacheBytes = bytes
     mask = bytes + padded((tokens - 1) * 2)
@@ -91,7 +107,13 @@ struct StateLayout {
     selection = bytes
     bytes += 32
     slots = bytes
-    bytes += padded(cacheWidth * 16)
+    bytes += padded(max(cacheWidth * 8, tokens))
+    pairs = bytes
+    bytes += padded(cacheWidth * 2)
+    self.queries = bytes
+    if sharing > 1, let count = kvHeads.first {
+      bytes += padded(tokens * shared(heads: queries, kvHeads: count).rowPitch * 2)
+    }
     validity = bytes
     bytes += padded(tokens * 2)
     rotations = bytes
@@ -103,11 +125,18 @@ struct StateLayout {
     if tokens > 1 { bytes += tokens * padded(rowBytes) }
   }
 
+  /// How `heads` query heads of `kvHeads` cache heads share streams.
+  func shared(heads: Int, kvHeads: Int) -> SharedHeads {
+    SharedHeads(
+      group: heads / kvHeads, sharing: sharing, streams: kvHeads / sharing,
+      headDim: caches.channels / sharing)
+  }
+
   /// What the region holds before any token, but for zeros: the first bytes of all streams and their ends.
   var initialContent: [(offset: Int, stride: Int, count: Int, content: [UInt8])] {
     [
-      (caches.keys, 0, heads.keys * caches.keyChunks),
-      (caches.values, heads.keys * caches.keyBytes, heads.values * caches.valueChunks),
+      (caches.keys, 0, streams.keys * caches.keyChunks),
+      (caches.values, streams.keys * caches.keyBytes, streams.values * caches.valueChunks),
     ].filter { $0.2 > 0 }.flatMap { form, offset, count in
       let tail = Array(form.template[form.end...])
       let head = (offset, form.bytes, count, Array(form.template[..<form.start]))
@@ -124,11 +153,11 @@ struct StateLayout {
       let last = min(tokens - chunk * caches.keyChunk, caches.keyChunk) - 1
       let end =
         (0...last).flatMap { position in
-          (0..<caches.headDim).map { caches.keys.place(caches.lead + position, $0) + 1 }
+          (0..<caches.channels).map { caches.keys.place(caches.lead + position, $0) + 1 }
         }.max() ?? 0
       rows.append(
         (
-          chunk * caches.keys.bytes, caches.keyBytes, heads.keys,
+          chunk * caches.keys.bytes, caches.keyBytes, streams.keys,
           min((end + 15) / 16 * 16, caches.keys.bytes)
         ))
     }
@@ -138,7 +167,7 @@ struct StateLayout {
       }.max() ?? 0
     rows.append(
       (
-        heads.keys * caches.keyBytes, caches.values.bytes, heads.values * caches.valueChunks,
+        streams.keys * caches.keyBytes, caches.values.bytes, streams.values * caches.valueChunks,
         min((end + 15) / 16 * 16, caches.values.bytes)
       ))
     return rows

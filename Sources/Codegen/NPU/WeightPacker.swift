@@ -17,9 +17,9 @@ struct WeightPacker {
   /// Bytes of encoded slices that may live in other regions than the weights'.
   var rooms: [Region: Int] = [:]
 
-  /// The packed layers by key, and what regions begin with.
+  /// The packed layers, and what regions begin with.
   struct Result {
-    var layers: [LinearKey: PackedLinear] = [:]
+    var layers: [LinearGroup: PackedLinear] = [:]
     private(set) var contents: [Region: [UInt8]] = [:]
     /// The largest slice that the DMA fetches.
     var largestSlice = 0
@@ -58,25 +58,19 @@ struct WeightPacker {
   /// Throws `DiagnosticError` when a layer lacks data, a scale cannot be expressed, or the region grows
   /// beyond what a reference can address.
   func pack(
-    _ keys: [LinearKey], progress: (Int, Int) -> Void
+    _ groups: [LinearGroup], progress: (Int, Int) -> Void
   ) throws(DiagnosticError) -> Result {
     var layers: [PackedLinear] = []
     var records: [[ScaleRecord]] = []
     var tasks: [Task] = []
-    for key in keys {
-      let constant = graph[key.weight]
-      guard constant.type.shape.rank == 2, let data = constant.data,
-        data.encoding == .dense(.int8), data.bytes.count == constant.type.byteCount
-      else {
-        throw DiagnosticError(
-          "codegen.weights", "has no int8 matrix data", at: SourceLocation(element: constant.name))
-      }
-      let outputs = constant.type.shape[0]
-      let inputs = constant.type.shape[1]
-      let depth = tiling.blockDepth(inputs: inputs, outputs: outputs, bits: key.inputBits)
+    for group in groups {
+      let inputs = graph[group.parts[0].weight].type.shape.dimensions.last ?? 0
+      var outputs = 0
+      for key in group.parts { outputs += try self.outputs(of: key, inputs: inputs) }
+      let depth = tiling.blockDepth(inputs: inputs, outputs: outputs, bits: group.inputBits)
       let channels = LinearTiling.sliceChannels(
         inputs: inputs, outputs: outputs, blockDepth: depth,
-        unit: max(16, tiling.microblock(bits: key.inputBits).depth), targetBytes: sliceBytes)
+        unit: max(16, tiling.microblock(bits: group.inputBits).depth), targetBytes: sliceBytes)
       for first in stride(from: 0, to: outputs, by: channels) {
         let count = min(channels, outputs - first)
         tasks.append(
@@ -84,8 +78,10 @@ struct WeightPacker {
             layer: layers.count, firstChannel: first, channels: count, bytes: count * inputs))
       }
       layers.append(
-        PackedLinear(key: key, inputs: inputs, outputs: outputs, blockDepth: depth, slices: []))
-      records.append(try scaleRecords(key, outputs: outputs))
+        PackedLinear(group: group, inputs: inputs, outputs: outputs, blockDepth: depth, slices: []))
+      var all: [ScaleRecord] = []
+      for key in group.parts { all += try scaleRecords(key) }
+      records.append(all)
     }
 
     var result = Result()
@@ -105,7 +101,7 @@ struct WeightPacker {
         guard let encoded else {
           throw DiagnosticError(
             "codegen.weights", "cannot be encoded",
-            at: SourceLocation(element: graph[layers[task.layer].key.weight].name))
+            at: SourceLocation(element: graph[layers[task.layer].group.parts[0].weight].name))
         }
         let bytes = encoded.scales.count + encoded.streams.reduce(0) { $0 + $1.count }
         shares.encoded(bytes, of: task.bytes)
@@ -136,8 +132,20 @@ struct WeightPacker {
       }
     }
     progress(tasks.count, tasks.count)
-    for layer in layers { result.layers[layer.key] = layer }
+    for layer in layers { result.layers[layer.group] = layer }
     return result
+  }
+
+  /// How many channels a layer makes of so many inputs.
+  private func outputs(of key: LinearKey, inputs: Int) throws(DiagnosticError) -> Int {
+    let constant = graph[key.weight]
+    guard constant.type.shape.rank == 2, constant.type.shape[1] == inputs, let data = constant.data,
+      data.encoding == .dense(.int8), data.bytes.count == constant.type.byteCount
+    else {
+      throw DiagnosticError(
+        "codegen.weights", "has no int8 matrix data", at: SourceLocation(element: constant.name))
+    }
+    return constant.type.shape[0]
   }
 
   /// One slice as the NPU reads it.
@@ -158,30 +166,49 @@ struct WeightPacker {
       DispatchQueue.concurrentPerform(iterations: tasks.count) { i in
         let task = tasks[i]
         let layer = layers[task.layer]
-        guard let data = graph[layer.key.weight].data else { return }
-        let streams = data.bytes.withBytes { raw in
-          let rows = raw.bindMemory(to: Int8.self)
-          let start = task.firstChannel * layer.inputs
-          return encode(
-            UnsafeBufferPointer(rebasing: rows[start..<start + task.channels * layer.inputs]),
-            of: layer, channels: task.channels, isFast: task.isFast)
+        let channels = task.firstChannel..<task.firstChannel + task.channels
+        let streams = withRows(channels, of: layer) {
+          encode($0, of: layer, channels: task.channels, isFast: task.isFast)
         }
         guard let streams else { return }
-        let channels = task.firstChannel..<task.firstChannel + task.channels
         results[i] = Encoded(
           scales: tiling.scaleStream(
-            Array(records[task.layer][channels]), bits: layer.key.inputBits),
+            Array(records[task.layer][channels]), bits: layer.group.inputBits),
           streams: streams)
       }
     }
     return results
   }
 
+  /// The weights of some channels, which may be those of several layers; nil where there are none.
+  private func withRows<R>(
+    _ channels: Range<Int>, of layer: PackedLinear, _ body: (UnsafeBufferPointer<Int8>) -> R?
+  ) -> R? {
+    var copy: [Int8] = []
+    var first = 0
+    for key in layer.group.parts {
+      let constant = graph[key.weight]
+      let own = channels.clamped(to: first..<first + constant.type.shape[0])
+      defer { first += constant.type.shape[0] }
+      guard !own.isEmpty else { continue }
+      guard let data = constant.data else { return nil }
+      let weights =
+        (own.lowerBound - first) * layer.inputs..<(own.upperBound - first) * layer.inputs
+      if own == channels {
+        return data.bytes.withBytes {
+          body(UnsafeBufferPointer(rebasing: $0.bindMemory(to: Int8.self)[weights]))
+        }
+      }
+      data.bytes.withBytes { copy += $0.bindMemory(to: Int8.self)[weights] }
+    }
+    return copy.withUnsafeBufferPointer(body)
+  }
+
   /// The weight streams of `channels` rows.
   private func encode(
     _ weights: UnsafeBufferPointer<Int8>, of layer: PackedLinear, channels: Int, isFast: Bool
   ) -> [[UInt8]]? {
-    let bits = layer.key.inputBits
+    let bits = layer.group.inputBits
     guard accelerator.product == .u85 else {
       let order = LinearWeightOrder(
         inputs: layer.inputs, blockDepth: layer.blockDepth,
@@ -201,9 +228,10 @@ struct WeightPacker {
 
   /// Bias, multiplier and shift of every output channel (`Docs/Numerics.md`, "linear").
   private func scaleRecords(
-    _ key: LinearKey, outputs: Int
+    _ key: LinearKey
   ) throws(DiagnosticError) -> [ScaleRecord] {
     let weight = graph[key.weight]
+    let outputs = weight.type.shape[0]
     guard let quant = weight.type.quant, quant.scales.count == outputs else {
       throw DiagnosticError(
         "codegen.weights", "has no scale per output channel",
