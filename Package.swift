@@ -71,7 +71,7 @@ let package = Package(
     tests("Passes", ["Reference"]), tests("Reference", ["Importers"]),
     tests("Quantize", ["Importers", "Tokenizers"]),
     tests("TargetModel"), tests("EthosUISA"), tests("NPUTiming"), tests("Report"),
-    tests("Codegen", ["Tiling"]),
+    tests("Codegen", ["Tiling", "Quantize"]),
     tests("NPUSim", ["EthosUISA"]),
     tests("Session", ["Codegen", "Passes", "Quantize", "Reference", "Importers"]),
     tests("TFLiteRuntime"),

@@ -99,11 +99,8 @@ enum IntegerKernels {
         for i in 0..<half {
           let (c, s) = (Int64(angles[i]), Int64(angles[half + i]))
           let (a, b) = (Int64(x[base + i]), Int64(x[base + half + i]))
-          func product(_ x: Int64, _ y: Int64) -> Int64 {
-            Int64(Natural.sat16(Natural.shift(x &* y, 14)))
-          }
-          out[base + i] = Natural.sat16(product(a, c) &- product(b, s))
-          out[base + half + i] = Natural.sat16(product(a, s) &+ product(b, c))
+          out[base + i] = Natural.sat16(Natural.shift(a &* c &- b &* s, 14))
+          out[base + half + i] = Natural.sat16(Natural.shift(a &* s &+ b &* c, 14))
         }
       }
     }

@@ -274,6 +274,24 @@ func unevenShapesAreExact(_ index: Int) throws {
     (0..<6).map { _ in Int32(random.next() % UInt64(shape.vocabulary)) })
 }
 
+/// Heads narrower than the array share streams: one stream or several, heads of a group or one each, channels
+/// that are no multiple of eight.
+@Test(
+  arguments: ["alif-e7-hp", "corstone-300-u55-64", "alif-e8"],
+  [(dim: 64, heads: 8, kvHeads: 4), (32, 4, 4), (48, 12, 6), (72, 6, 3)])
+func narrowHeadsShareStreams(
+  _ target: String, _ size: (dim: Int, heads: Int, kvHeads: Int)
+) throws {
+  var shape = RandomLlama()
+  (shape.dim, shape.heads, shape.kvHeads) = size
+  let model = try CompiledModel(shape, recipe: .w8a16, target: target)
+  var random = SplitMix64(seed: 31)
+  let tokens = (0..<23).map { _ in Int32(random.next() % UInt64(shape.vocabulary)) }
+  try model.compareDecode(Array(tokens[..<10]))
+  model.session.reset()
+  try model.comparePrompt(tokens)
+}
+
 /// A model whose weights fill a small memory, and what single tokens and a prompt give.
 private func compareSpread(
   _ target: String, _ recipe: QuantizationRecipe, sizes: [String: String], nearBytes: Int? = nil,

@@ -8,7 +8,7 @@ struct NPUTensor: Hashable {
   var base: BasePointer
   /// Byte offset of the first element.
   var offset: Int
-  /// int8, int16 or int32.
+  /// int8, uint8, int16 or int32.
   var element: ElementType
   /// Rows, columns, channels.
   var shape: BlockShape
@@ -46,6 +46,16 @@ struct NPUTensor: Hashable {
     view.strideX = (strideX ?? depth) * self.element.byteCount
     view.strideY = (strideY ?? width * depth) * self.element.byteCount
     return view
+  }
+
+  /// What activations that change nothing begin with.
+  var least: Int { element == .uint8 ? 0 : -32768 }
+
+  /// The same bytes as numbers without a sign.
+  var unsignedBytes: NPUTensor {
+    var map = self
+    map.element = .uint8
+    return map
   }
 
   /// What dependencies need to know of it.

@@ -42,6 +42,11 @@ struct OperationLowering {
     case .embedding:
       try lowerEmbedding(reader, &tables, &body)
       if state.cacheWidth > 0 { try lowerSelection(&params, &body) }
+      if function.tokens == 1,
+        let headDim = function.operations.first(where: { $0.code == .rope })?.int("head_dim")
+      {
+        try lowerTurns(headDim: headDim, &params, &body)
+      }
     case .linear: throw reader.malformed("comes as packed weights")
     case .layerNorm, .silu, .gelu, .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale,
       .negate,

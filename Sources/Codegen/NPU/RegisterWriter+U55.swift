@@ -16,7 +16,7 @@ extension RegisterWriter {
     try builder.setActivation(
       activationFunction: kernel.usesTable ? Self.table(for: kernel.ofm) : .relu,
       activationClipRange: .ofmPrecision)
-    try builder.setActivationMin((kernel.minimum ?? -32768) & 0xFFFF)
+    try builder.setActivationMin((kernel.minimum ?? kernel.ofm.least) & 0xFFFF)
     try builder.setActivationMax((kernel.maximum ?? 32767) & 0xFFFF)
     try setBlock(block)
     try builder.setIFMIBEnd(layout.ifmEnd)

@@ -61,7 +61,7 @@ extension RegisterWriter {
       activationFunction: usesTable ? .lutS16S16 : .lutNone,
       activationClipRange: map.element.byteCount > 2 ? ISA.ActivationClipRange.none : .b16,
       table: 0)
-    try builder.setActivationMin((minimum ?? -32768) & 0xFFFF)
+    try builder.setActivationMin((minimum ?? map.least) & 0xFFFF)
     try builder.setActivationMax((maximum ?? 32767) & 0xFFFF)
   }
 

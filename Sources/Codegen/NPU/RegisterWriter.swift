@@ -109,7 +109,7 @@ struct RegisterWriter {
     try builder.setIFMZeroPoint(0)
     // A U85 has scale and rounding in registers of their own.
     try builder.setIFMPrecision(
-      activationType: .signed, activationPrecision: map.precision, activationFormat: .nhwc,
+      activationType: map.signedness, activationPrecision: map.precision, activationFormat: .nhwc,
       scaleMode: isU85 ? nil : .opaOPB16, roundMode: isU85 ? nil : .natural)
     try builder.setIFMUpscale(.none)
     try builder.setIFMPadTop(0)
@@ -138,7 +138,7 @@ struct RegisterWriter {
   mutating func setIFM2Type(_ map: NPUTensor, isConstant: Bool = false) throws {
     try builder.setIFM2ZeroPoint(0)
     try builder.setIFM2Precision(
-      activationType: .signed, activationPrecision: map.precision, activationFormat: .nhwc,
+      activationType: map.signedness, activationPrecision: map.precision, activationFormat: .nhwc,
       activationStorage: isConstant && isU85 ? ISA.ActivationStorage.none : nil)
   }
 
@@ -160,7 +160,7 @@ struct RegisterWriter {
     try builder.setOFMStrideC(map.element.byteCount)
     try builder.setOFMZeroPoint(0)
     try builder.setOFMPrecision(
-      activationType: .signed, activationPrecision: map.precision, activationFormat: .nhwc,
+      activationType: map.signedness, activationPrecision: map.precision, activationFormat: .nhwc,
       scaleMode: scale, roundMode: isU85 ? nil : .natural)
   }
 
@@ -182,6 +182,10 @@ struct RegisterWriter {
 }
 
 extension NPUTensor {
+  fileprivate var signedness: ISA.ActivationType {
+    element == .uint8 ? .unsigned : .signed
+  }
+
   fileprivate var precision: ISA.ActivationPrecision {
     switch element.byteCount {
     case 1: .b8

@@ -40,6 +40,8 @@ struct StateLayout {
   private(set) var validity = 0
   /// The byte offset of the rows of the rotation table.
   private(set) var rotations = 0
+  /// The byte offset of the one token's row, with cosines and sines twice each.
+  private(set) var turns = 0
   /// The byte offset of the multipliers of the tokens' embeddings.
   private(set) var multipliers = 0
   /// The byte offset of the rows of the embedding table that a batch reads.
@@ -118,6 +120,8 @@ struct StateLayout {
     bytes += padded(tokens * 2)
     rotations = bytes
     bytes += tokens * padded(headDim * 2)
+    turns = bytes
+    bytes += padded(headDim * 4)
     multipliers = bytes
     bytes += padded(tokens * 4)
     embeddings = bytes
