@@ -64,7 +64,9 @@ struct HorizontalFusion {
     for source in order {
       guard let (turned, others) = members[source] else { continue }
       // Layers that are used twice stay alone.
-      let shared = (turned + others).filter { uses[$0] == 1 }
+      let shared = (turned + others).filter {
+        uses[$0] == 1 && graph[$0.weight].type.byteCount <= Self.largest
+      }
       let palettes = shared.map(palette)
       let narrow = shared.indices.filter { palettes[$0] != nil }
       let union = narrow.reduce(into: Set<Int8>()) { $0.formUnion(palettes[$1] ?? []) }
@@ -76,6 +78,10 @@ struct HorizontalFusion {
       }
     }
   }
+
+  /// Bytes of weights above which a layer stays alone: it takes thousands of cycles, and the room for a batch of
+  /// all results is better used for resident weights.
+  private static let largest = 64 << 10
 
   /// Weights that the fixed-width format of a U85's fast decoder stores in four bits each.
   private static let paletteLimit = 16

@@ -44,6 +44,10 @@ struct SimulateCommand: ParsableCommand {
       "Where a report is written: one HTML page with drawings.", valueName: "out.html"))
   var report: String?
 
+  @Flag(
+    help: "Of a package: a batch of prompt tokens instead of one step; ids beyond a batch follow.")
+  var prefill = false
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -67,6 +71,7 @@ struct SimulateCommand: ParsableCommand {
 
   func run() throws {
     guard PackageReader.isPackage(file) else {
+      guard !prefill else { throw ValidationError("--prefill needs a package") }
       try runForeign()
       return
     }
@@ -83,27 +88,52 @@ struct SimulateCommand: ParsableCommand {
     guard !tokens.isEmpty else {
       throw DiagnosticError("simulate.input", "there are no tokens to run")
     }
-    for token in tokens.dropLast() { try session.decode(token) }
-    session.resetCounters()
-    try session.decode(tokens[tokens.count - 1])
+    if prefill {
+      try runBatch(tokens, program, session)
+    } else {
+      for token in tokens.dropLast() { try session.decode(token) }
+      session.resetCounters()
+      try session.decode(tokens[tokens.count - 1])
+    }
     if let outputDir {
       try NumpyFile.write(
         Array(session.logits), to: outputDir, name: "logits.npy")
     }
 
-    let jobs = session.jobReports.map { job in
+    let reports = prefill ? session.jobReports.filter { $0.name == "prefill" } : session.jobReports
+    let jobs = reports.map { job in
       SimulatedJob(
         name: job.name, result: job.result, timing: job.timing, provenance: job.provenance)
     }
     let manifest = program.manifest
     var profile = RunProfile(
-      title: "\(manifest.model.name) on \(manifest.target), one decode step", npu: manifest.npu,
+      title:
+        "\(manifest.model.name) on \(manifest.target), \(prefill ? "one batch" : "one decode step")",
+      npu: manifest.npu,
       clock: manifest.npuClock, macs: Int(manifest.npu.split(separator: "-").last ?? "") ?? 1,
       jobs: jobs.map(\.profile))
     profile.energy = EnergyEstimate(jobs.map(\.timing), of: manifest)
     profile.occupancy = RunProfile.occupancy(jobs.map { ($0.result.ops, $0.timing) })
     try write(profile)
     try present(summary(jobs, sramPeakBytes: manifest.report.sramPeakBytes))
+  }
+
+  /// Runs a prompt that takes a batch: the ids given, or as many of the first as a batch has.
+  private func runBatch(_ tokens: [Int32], _ program: Program, _ session: LanguageSession) throws {
+    guard let entry = program.entry("prefill") else {
+      throw DiagnosticError(
+        "simulate.prefill", "the package has no batches", at: SourceLocation(file: file),
+        wayOut: "compile with another --prefill than 0")
+    }
+    let prompt =
+      tokens.count > 1 ? tokens : [Int32](repeating: tokens[0], count: entry.tokens + 1)
+    try session.prompt(prompt)
+    guard session.jobReports.contains(where: { $0.name == "prefill" }) else {
+      throw DiagnosticError(
+        "simulate.prefill", "\(prompt.count) tokens are read one by one",
+        at: SourceLocation(file: file),
+        wayOut: "\(entry.tokens) ids or more")
+    }
   }
 
   /// Prints a summary as the options ask.
