@@ -96,6 +96,8 @@ public struct ProgramCompiler {
     let state: StateLayout
     /// Batches start at multiples of this.
     let alignment: Int
+    /// Positions that batches near the beginning look at; nil where that is all.
+    let nearPositions: Int?
     let arena: Int
     /// The most that is alive in it at once.
     var arenaBound: Int { scheduled.map(\.plan.lowerBound).max() ?? 0 }
@@ -187,7 +189,9 @@ public struct ProgramCompiler {
         sizes: [.arena: arena, .state: state.bytes], target: target,
         advice: { Self.advice($0, room: $1, state) })
       return Candidate(
-        scheduled: scheduled, state: state, alignment: alignment, arena: arena,
+        scheduled: scheduled, state: state, alignment: alignment,
+        nearPositions: Self.nearPositions(state.caches.context, batch: prefill?.tokens ?? 1),
+        arena: arena,
         places: plan.entries.map(\.memory),
         isInPlace: weightsFitOnChip(graph, arena: arena, state: state.bytes))
     }
@@ -205,6 +209,12 @@ public struct ProgramCompiler {
       made.append(next)
     }
     return made.isEmpty ? [try candidate(nil)] : made
+  }
+
+  /// Positions that most prompts do not leave, where that is much less than the context.
+  private static func nearPositions(_ context: Int, batch: Int) -> Int? {
+    let positions = max(context / 4 / 64 * 64, 64)
+    return batch > 1 && batch <= positions && positions <= context / 2 ? positions : nil
   }
 
   /// What would make a region fit into `room` bytes, about; nil where nobody knows.
@@ -258,6 +268,8 @@ public struct ProgramCompiler {
     let decode: DecodeEstimate
     /// Of batches; nil without any.
     let cost: BatchChoice.Cost?
+    /// Cycles of a batch near the beginning; nil where it has no job of its own.
+    let nearCycles: Int?
 
     /// The memory of every region.
     var memories: [String] { memory.entries.map(\.memory) }
@@ -278,6 +290,13 @@ public struct ProgramCompiler {
         entry, graph: graph, state: candidate.state, packed: packed, tiling: tiling,
         fetch: fetch, params: &params, tables: &tables, into: &emitted)
     }
+    let withoutNear = emitted
+    if let positions = candidate.nearPositions {
+      try emit(
+        candidate.scheduled[1], near: positions, graph: graph, state: candidate.state,
+        packed: packed, tiling: tiling, fetch: fetch, params: &params, tables: &tables,
+        into: &emitted)
+    }
     let fills = try fills(candidate.state, &tables)
     let sizes: [Region: Int] = [
       .weights: tables.bytes, .arena: fetch.staging?.end ?? candidate.arena,
@@ -293,15 +312,22 @@ public struct ProgramCompiler {
       decode.read(bytes, in: region, isInPlace: candidate.isInPlace || region != .weights)
     }
     var cost: BatchChoice.Cost?
+    var nearCycles: Int?
     if candidate.scheduled.count > 1 {
-      var batch = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
-      batch.add(emitted.events[1])
+      let batches = emitted.events.dropFirst().map { events in
+        var batch = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
+        batch.add(events)
+        return batch.cycles
+      }
       cost = BatchChoice.Cost(
-        tokens: candidate.scheduled[1].tokens, batch: batch.cycles, decode: decode.cycles)
+        tokens: candidate.scheduled[1].tokens, batch: batches[0], decode: decode.cycles)
+      // A job that saves little is not worth its bytes.
+      nearCycles = batches.dropFirst().first { $0 * 10 <= batches[0] * 9 }
+      if nearCycles == nil { emitted = withoutNear }
     }
     return Lowered(
       candidate: candidate, emitted: emitted, params: params, tables: tables, fills: fills,
-      sizes: sizes, memory: memory, decode: decode, cost: cost)
+      sizes: sizes, memory: memory, decode: decode, cost: cost, nearCycles: nearCycles)
   }
 
   /// Places what the state region starts with in the weights region, with room for a prefix's part.
@@ -359,6 +385,9 @@ public struct ProgramCompiler {
     position.selectionPlace = state.selection
     position.validityPlace = state.validity
     position.prefillAlignment = lowered.candidate.alignment
+    if lowered.nearCycles != nil {
+      position.nearPositions = lowered.candidate.nearPositions ?? 0
+    }
     return position
   }
 
@@ -368,15 +397,18 @@ public struct ProgramCompiler {
     return scheduled.flatMap(\.schedule).compactMap(\.linear).filter { seen.insert($0).inserted }
   }
 
+  /// Adds a function's job: all of it, or for batches that end within the first `near` positions.
   private func emit(
-    _ entry: Scheduled, graph: Graph, state: StateLayout, packed: WeightPacker.Result,
+    _ entry: Scheduled, near: Int? = nil, graph: Graph, state: StateLayout,
+    packed: WeightPacker.Result,
     tiling: LinearTiling, fetch: Fetch, params: inout ParamsBuilder,
     tables: inout ParamsBuilder, into out: inout Emitted
   ) throws(DiagnosticError) {
     let firstWord = out.words.count
     let isDecode = entry.function.name == "decode"
     let lowering = OperationLowering(
-      graph: graph, function: entry.function, plan: entry.plan, state: state)
+      graph: graph, function: entry.function, plan: entry.plan, state: state,
+      positions: near ?? state.caches.context)
     var emitter = JobEmitter(
       accelerator: accelerator, staging: fetch.staging, memories: fetch.memories)
     var fused: [String: [Manifest.FusedLayer]] = [:]
@@ -403,7 +435,7 @@ public struct ProgramCompiler {
       }
       emitter.add(commands, for: Provenance.joined(operations.map(\.provenance.source)))
     }
-    let name = entry.function.name
+    let name = entry.function.name + (near == nil ? "" : "_near")
     let words = try emitter.finish(for: name)
     guard let payload = DriverPayload.encode(stream: words, for: accelerator) else {
       throw DiagnosticError(
@@ -504,6 +536,7 @@ public struct ProgramCompiler {
           tokens: 1, embeddingBytes: position.embeddingRowBytes,
           rotationBytes: position.rotationRowBytes),
         decodeBoundCycles: lowered.decode.bound, prefillCycles: lowered.cost?.batch ?? 0))
+    manifest.report.nearCycles = lowered.nearCycles ?? 0
     manifest.energy = Manifest.EnergyCosts(
       mac: target.npu.macEnergy.value, cycle: target.npu.cycleEnergy.value,
       bytes: Dictionary(

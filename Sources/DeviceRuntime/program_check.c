@@ -114,6 +114,9 @@ swl_status swl_program_check(const swl_program *program) {
   require(&c, program->vocabulary >= 1 && program->vocabulary <= (uint32_t)INT32_MAX);
   require(&c, program->context >= 1 && program->context <= SWL_MAX_CONTEXT);
   require(&c, program->decode.tokens == 1 && program->prefill.tokens <= program->context);
+  require(&c, program->near_positions == 0 ||
+                  (program->prefill_near.tokens == program->prefill.tokens &&
+                   program->near_positions <= program->context));
   place(&c, program->logits, program->vocabulary, 2);
   place(&c, SWL_MAKE_REF(SWL_REGION_STATE, program->mask), program->context, 2);
   place(&c, SWL_MAKE_REF(SWL_REGION_PARAMS, program->rotation),
@@ -153,6 +156,9 @@ swl_status swl_program_check(const swl_program *program) {
   status = check_steps(program, &program->decode);
   if (status == SWL_OK && program->prefill.tokens > 0) {
     status = check_steps(program, &program->prefill);
+  }
+  if (status == SWL_OK && program->near_positions > 0 && program->prefill.tokens > 0) {
+    status = check_steps(program, &program->prefill_near);
   }
   return status;
 }

@@ -232,7 +232,11 @@ swl_status swl_prompt(swl_context *context, const int32_t *tokens, uint32_t coun
     uint32_t rows = count - 1 < batch ? count - 1 : batch;
     int batched = rows > 0 && rows >= program->prefill_from && batch <= room(context) &&
                   (context->position & (program->prefill_alignment - 1)) == 0;
-    const swl_steps *steps = batched ? &program->prefill : &program->decode;
+    // Attention of a batch near the beginning need not look at all positions.
+    int near = batched && context->position + batch <= program->near_positions;
+    const swl_steps *steps = near      ? &program->prefill_near
+                             : batched ? &program->prefill
+                                       : &program->decode;
     swl_status status;
     rows = batched ? rows : 1;
     status = run_steps(context, steps, tokens, rows);

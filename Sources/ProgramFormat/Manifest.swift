@@ -36,7 +36,7 @@ public struct Manifest: Codable, Sendable, Equatable {
   /// The value of `format`.
   public static let formatName = "swiftlet-package"
   /// The version written now.
-  public static let currentVersion = 5
+  public static let currentVersion = 6
 
   /// The model's facts.
   public struct Model: Codable, Sendable, Equatable {
@@ -143,7 +143,7 @@ public struct Manifest: Codable, Sendable, Equatable {
 
   /// One entry point: a run of words in `steps.bin`.
   public struct Entry: Codable, Sendable, Equatable {
-    /// `decode` or `prefill`.
+    /// `decode`, `prefill` or `prefill_near`.
     public var name: String
     /// Tokens of one call.
     public var tokens: Int
@@ -245,6 +245,9 @@ public struct Manifest: Codable, Sendable, Equatable {
 
     /// Batches start at positions that are multiples of this power of two.
     public var prefillAlignment = 1
+    /// Batches that end within so many positions run `prefill_near`, whose attention looks at no others; 0
+    /// without one.
+    public var nearPositions = 0
     /// How many tokens of a fixed beginning the caches hold from the start.
     public var prefixTokens = 0
 
@@ -376,6 +379,8 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var decodeBoundCycles: Int
     /// Estimated NPU cycles of one batch of `prefill`; 0 without one.
     public var prefillCycles: Int
+    /// Those of one batch of `prefill_near`; 0 without one.
+    public var nearCycles = 0
 
     /// What the compiler measured.
     public init(

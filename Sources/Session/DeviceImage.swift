@@ -100,11 +100,13 @@ final class DeviceImage {
     program.pointee.context = UInt32(model.context)
     program.pointee.decode = entry("decode")
     program.pointee.prefill = entry("prefill")
+    program.pointee.prefill_near = entry("prefill_near")
     program.pointee.jobs = UnsafePointer(jobs)
     program.pointee.job_count = UInt32(payloads.count)
     program.pointee.logits = RegionReference(.arena, loaded.manifest.logits.offset).word
     program.pointee.logits_scale = loaded.manifest.logits.scale
     let position = loaded.manifest.position
+    program.pointee.near_positions = UInt32(truncatingIfNeeded: position.nearPositions)
     program.pointee.mask = UInt32(truncatingIfNeeded: position.maskOffset)
     program.pointee.rotation = UInt32(truncatingIfNeeded: position.rotationOffset)
     program.pointee.rotation_row_bytes = UInt32(truncatingIfNeeded: position.rotationRowBytes)

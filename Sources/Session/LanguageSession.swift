@@ -32,8 +32,8 @@ public final class LanguageSession {
   }
 
   let image: DeviceImage
-  /// The job that ends a run of `prefill`, and how many tokens it takes; nil without one.
-  private let batch: (job: Int, tokens: Int)?
+  /// The jobs that end a run of a batch, and how many tokens it takes.
+  private let batch: (jobs: [Int], tokens: Int)
   let npu: SimulatedNPU
   let context: UnsafeMutablePointer<swl_context>
   /// The ids of all positions so far.
@@ -45,11 +45,13 @@ public final class LanguageSession {
   public init(_ program: Program) throws(DiagnosticError) {
     self.program = program
     image = try DeviceImage(program)
-    batch = program.entry("prefill").flatMap { entry in
-      let steps =
-        Step.decode(Array(program.steps[entry.firstWord..<entry.firstWord + entry.words])) ?? []
-      return steps.last.map { (Int($0.parameters[0]), entry.tokens) }
-    }
+    let batches = ["prefill", "prefill_near"].compactMap { program.entry($0) }
+    batch = (
+      batches.compactMap { entry in
+        Step.decode(Array(program.steps[entry.firstWord..<entry.firstWord + entry.words]))?.last
+          .map { Int($0.parameters[0]) }
+      }, batches.first?.tokens ?? 0
+    )
     npu = try SimulatedNPU(program, image: image)
     if program.tokenizer.count > 0 {
       tokenizer = try program.tokenizer.withBytes { raw throws(DiagnosticError) in
@@ -138,13 +140,10 @@ public final class LanguageSession {
   private func count(_ tokens: Int, _ body: () -> swl_status) throws(DiagnosticError) {
     let before = npu.runs
     try check(body())
-    var decoded = tokens
-    if let batch, npu.runs.indices.contains(batch.job) {
-      let ran = npu.runs.indices.reduce(0) { $0 + npu.runs[$1] - before[$1] }
-      let batches = npu.runs[batch.job] - before[batch.job]
-      decoded = ran - batches
-      counters.cpuCycles += batches * cpuCycles(tokens: batch.tokens)
-    }
+    let ran = npu.runs.indices.map { npu.runs[$0] - before[$0] }
+    let batches = batch.jobs.reduce(0) { $0 + (ran.indices.contains($1) ? ran[$1] : 0) }
+    let decoded = batches > 0 ? ran.reduce(0, +) - batches : tokens
+    counters.cpuCycles += batches * cpuCycles(tokens: batch.tokens)
     counters.decodedTokens += decoded
     counters.prefilledTokens += tokens - decoded
     counters.cpuCycles += decoded * cpuCycles(tokens: 1)

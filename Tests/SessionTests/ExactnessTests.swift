@@ -292,6 +292,19 @@ func narrowHeadsShareStreams(
   try model.comparePrompt(tokens)
 }
 
+/// Batches near the beginning run a job of their own, those behind it and across its end the other one.
+@Test(arguments: ["alif-e7-hp", "alif-e8"], [QuantizationRecipe.w8a16, .w8a8])
+func batchesNearTheBeginningAreExact(_ target: String, _ recipe: QuantizationRecipe) throws {
+  var shape = RandomLlama()
+  (shape.context, shape.batch) = (160, 24)
+  let model = try CompiledModel(shape, recipe: recipe, target: target)
+  #expect(model.program.manifest.jobs.map(\.name) == ["decode", "prefill", "prefill_near"])
+  #expect(model.program.manifest.position.nearPositions == 64)
+  var random = SplitMix64(seed: 37)
+  try model.comparePrompt((0..<120).map { _ in Int32(random.next() % 64) })
+  #expect(Set(model.session.jobReports.map(\.name)) == ["decode", "prefill", "prefill_near"])
+}
+
 /// A model whose weights fill a small memory, and what single tokens and a prompt give.
 private func compareSpread(
   _ target: String, _ recipe: QuantizationRecipe, sizes: [String: String], nearBytes: Int? = nil,

@@ -175,6 +175,8 @@ struct CPackageEmitter {
         \(manifest.model.context)u,
         \(steps("decode")),
         \(steps("prefill")),
+        \(steps("prefill_near")),
+        \(manifest.position.nearPositions)u,
         jobs,
         \(manifest.jobs.count)u,
         0x\(String(RegionReference(.arena, manifest.logits.offset).word, radix: 16))u,

@@ -151,14 +151,13 @@ extension OperationLowering {
           pixels(scores, g, layout.keys.outputs, pitch, from: chunk * layout.keyChunk))
       }
     }
-    /// Positions of some heads.
+    /// Positions of some heads. What others hold is multiplied by values that are zero until a token comes.
     func seen(_ first: Int, _ many: Int) -> NPUTensor {
-      scores.viewed(
-        1, many, layout.context, strideX: pitch, from: first * pitch + layout.lead)
+      scores.viewed(1, many, positions, strideX: pitch, from: first * pitch + layout.lead)
     }
     for row in rows {
       let own = seen((row - rows.lowerBound) * heads, heads)
-      let mask = NPUTensor(.state, state.mask - 2 * row, .int16, 1, 1, layout.context)
+      let mask = NPUTensor(.state, state.mask - 2 * row, .int16, 1, 1, positions)
       body.elementwise(.min, own, .tensor(mask), own)
     }
     let (down, reciprocal) = try lowerSoftmax(seen(0, count), &params, &body)

@@ -14,6 +14,8 @@ struct OperationLowering {
   let plan: BufferPlan
   /// The byte offset of each state in the state region, and of the score mask.
   let state: StateLayout
+  /// Positions that attention looks at: all of the context, or what the function is made for.
+  let positions: Int
 
   /// The commands of an operation that is no linear layer, or of some that run as one, at `time` (their place
   /// in the schedule).

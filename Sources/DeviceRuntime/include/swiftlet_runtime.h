@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /// Version of the step encoding below. A program of another version is refused.
-#define SWL_ABI_VERSION 5u
+#define SWL_ABI_VERSION 6u
 
 /// Memory regions. The numbers are the NPU's base-pointer indices.
 enum swl_region {
@@ -94,6 +94,9 @@ typedef struct swl_program {
   uint32_t context;               ///< most positions the KV cache holds
   swl_steps decode;               ///< one token in, logits out
   swl_steps prefill;              ///< `prefill.tokens` tokens in, KV cache out, no logits; 0 tokens: absent
+  swl_steps prefill_near;         ///< the same for batches that end within the first `near_positions` positions;
+                                  ///< 0 tokens: absent
+  uint32_t near_positions;        ///< 0: absent
   const swl_job *jobs;
   uint32_t job_count;
   swl_ref logits;                 ///< int16 [vocabulary], valid after decode

@@ -90,8 +90,12 @@ struct PackageSummary {
       return "token by token"
     }
     let share = 100 * Double(report.prefillCycles) / Double(max(batch * report.decodeCycles, 1))
+    let near =
+      report.nearCycles > 0
+      ? " (\(Console.count(report.nearCycles)) within the first "
+        + "\(manifest.position.nearPositions) positions)" : ""
     return
-      "\(batch) tokens an NPU job of \(Console.count(report.prefillCycles)) cycles, estimated: "
+      "\(batch) tokens an NPU job of \(Console.count(report.prefillCycles)) cycles\(near), estimated: "
       + String(format: "%.0f %% of as many tokens one by one", share)
   }
 }

@@ -100,7 +100,11 @@ struct SimulateCommand: ParsableCommand {
         Array(session.logits), to: outputDir, name: "logits.npy")
     }
 
-    let reports = prefill ? session.jobReports.filter { $0.name == "prefill" } : session.jobReports
+    // Of the two jobs for batches the later one stands first.
+    let reports =
+      prefill
+      ? Array(session.jobReports.filter { $0.name.hasPrefix("prefill") }.prefix(1))
+      : session.jobReports
     let jobs = reports.map { job in
       SimulatedJob(
         name: job.name, result: job.result, timing: job.timing, provenance: job.provenance)
@@ -128,7 +132,7 @@ struct SimulateCommand: ParsableCommand {
     let prompt =
       tokens.count > 1 ? tokens : [Int32](repeating: tokens[0], count: entry.tokens + 1)
     try session.prompt(prompt)
-    guard session.jobReports.contains(where: { $0.name == "prefill" }) else {
+    guard session.jobReports.contains(where: { $0.name.hasPrefix("prefill") }) else {
       throw DiagnosticError(
         "simulate.prefill", "\(prompt.count) tokens are read one by one",
         at: SourceLocation(file: file),
