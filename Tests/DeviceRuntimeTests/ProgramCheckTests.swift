@@ -69,6 +69,12 @@ import Testing
     #expect(check { $0.rotation_place = 1 << 20 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.prefill_alignment = 0 } == SWL_ERROR_PROGRAM)
     #expect(check { $0.prefill_alignment = 6 } == SWL_ERROR_PROGRAM)
+    #expect(check { $0.near_positions = 9 } == SWL_ERROR_PROGRAM)
+    #expect(
+      check {
+        $0.near_positions = 4
+        $0.prefill_near.tokens = 2
+      } == SWL_ERROR_PROGRAM)
     #expect(check { _ in } == SWL_OK)
   }
 

@@ -106,6 +106,15 @@ import Testing
         #expect(swl_prompt(&device, [0], 1) == SWL_OK)
         #expect(swl_prompt(&device, [0, 1, 2, 0], 4) == SWL_OK)
         #expect(jobs.ran == [16, 16, 32, 16])
+        // Batches that end within the near positions have a job of their own.
+        swl_reset(&device)
+        jobs.ran = []
+        program.pointee.prefill_near = program.pointee.decode
+        program.pointee.prefill_near.tokens = 2
+        program.pointee.near_positions = 2
+        #expect(swl_prompt(&device, [0, 1, 2, 0, 1], 5) == SWL_OK)
+        #expect(jobs.ran == [16, 32, 16])
+        #expect(device.position == 5)
       }
     }
   }

@@ -98,6 +98,13 @@ struct CommandTests {
     #expect(
       SwiftletTool.run(["generate", out, "--prompt", "abc", "--max-tokens", "5", "--json"]) == 0)
     #expect(SwiftletTool.run(["simulate", out, "--json"]) == 0)
+    #expect(SwiftletTool.run(["simulate", out, "--prefill"]) == 0)
+    let single = scratch.path("single")
+    #expect(
+      SwiftletTool.run([
+        "compile", scratch.path("model.bin"), "--target", "alif-b1", "-o", single, "--prefill", "0",
+      ]) == 0)
+    #expect(SwiftletTool.run(["simulate", single, "--prefill"]) == 1)
     #expect(SwiftletTool.run(["inspect", out]) == 0)
     #expect(SwiftletTool.run(["inspect", out, "--json"]) == 0)
     let rows = PackageSummary(manifest: try PackageReader.load(out).manifest).rows()
@@ -110,7 +117,7 @@ struct CommandTests {
     let first = files.map { FileManager.default.contents(atPath: out + "/" + $0) }
     #expect(SwiftletTool.run(compile) == 0)
     #expect(files.map { FileManager.default.contents(atPath: out + "/" + $0) } == first)
-    #expect(scratch.content == ["model.bin", "out", "tokenizer.bin"])
+    #expect(scratch.content == ["model.bin", "out", "single", "tokenizer.bin"])
   }
 
   /// Texts that every conversation starts with, and texts that outgrow the context of 32.

@@ -79,6 +79,8 @@ static int round_trip(uint8_t *const base[SWL_REGION_COUNT], const swl_job *jobs
     program.prefill.words = exact;
     program.prefill.count = count;
     program.prefill.tokens = n;
+    program.prefill_near = program.prefill;
+    program.near_positions = draw() % 9;
   }
   program.jobs = jobs;
   program.job_count = 1;
@@ -118,6 +120,8 @@ static int round_trip(uint8_t *const base[SWL_REGION_COUNT], const swl_job *jobs
                           &program.selection_place,
                           &program.validity_place,
                           &program.prefill_alignment,
+                          &program.prefill_near.tokens,
+                          &program.near_positions,
                           &program.keys.chunk,
                           &program.keys.chunk_bytes,
                           &program.keys.period,

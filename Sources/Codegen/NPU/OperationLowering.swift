@@ -44,10 +44,8 @@ struct OperationLowering {
     case .embedding:
       try lowerEmbedding(reader, &tables, &body)
       if state.cacheWidth > 0 { try lowerSelection(&params, &body) }
-      if function.tokens == 1,
-        let headDim = function.operations.first(where: { $0.code == .rope })?.int("head_dim")
-      {
-        try lowerTurns(headDim: headDim, &params, &body)
+      if let rope = function.operations.first(where: { $0.code == .rope }) {
+        try lowerTurns(OperandReader(lowering: self, operations: [rope]), &params, &body)
       }
     case .linear: throw reader.malformed("comes as packed weights")
     case .layerNorm, .silu, .gelu, .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale,

@@ -40,8 +40,9 @@ struct StateLayout {
   private(set) var validity = 0
   /// The byte offset of the rows of the rotation table.
   private(set) var rotations = 0
-  /// The byte offset of the one token's row, with cosines and sines twice each.
+  /// The byte offset of the tokens' rows, with cosines and sines twice each, and int16 numbers from row to row.
   private(set) var turns = 0
+  private(set) var turnPitch = 0
   /// The byte offset of the multipliers of the tokens' embeddings.
   private(set) var multipliers = 0
   /// The byte offset of the rows of the embedding table that a batch reads.
@@ -121,7 +122,8 @@ struct StateLayout {
     rotations = bytes
     bytes += tokens * padded(headDim * 2)
     turns = bytes
-    bytes += padded(headDim * 4)
+    turnPitch = padded(headDim * 4) / 2
+    bytes += tokens * turnPitch * 2
     multipliers = bytes
     bytes += padded(tokens * 4)
     embeddings = bytes
