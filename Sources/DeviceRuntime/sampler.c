@@ -1,19 +1,56 @@
 #include <string.h>
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#include <arm_mve.h>
+#define SWL_HAS_MVE 1
+#endif
 
 #include "swiftlet_runtime.h"
 #include "swl_arithmetic.h"
 
+/// Logits whose largest is found first, its place only where it is the largest so far.
+enum { ARGMAX_BLOCK = 64 };
+
+/// The largest of a block.
+static int16_t largest(const int16_t *block) {
+  int16_t most = INT16_MIN;
+#ifdef SWL_HAS_MVE
+  for (uint32_t i = 0; i < ARGMAX_BLOCK; i += 8) {
+    most = vmaxvq_s16(most, vld1q_s16(block + i));
+  }
+#else
+  for (uint32_t i = 0; i < ARGMAX_BLOCK; i++) {
+    most = block[i] > most ? block[i] : most;
+  }
+#endif
+  return most;
+}
+
 int32_t swl_argmax(const int16_t *logits, uint32_t count) {
-  uint32_t best = 0;
+  uint32_t from = 0;
+  uint32_t next = 0;
+  int16_t top;
   if (logits == NULL || count == 0) {
     return -1;
   }
-  for (uint32_t i = 1; i < count; i++) {
-    if (logits[i] > logits[best]) {
-      best = i;
+  top = logits[0];
+  for (; count - next >= ARGMAX_BLOCK; next += ARGMAX_BLOCK) {
+    int16_t most = largest(logits + next);
+    if (most > top) {
+      top = most;
+      from = next;
     }
   }
-  return (int32_t)best;
+  for (; next < count; next++) {
+    if (logits[next] > top) {
+      top = logits[next];
+      from = next;
+    }
+  }
+  // None before that place is as large.
+  while (logits[from] != top) {
+    from++;
+  }
+  return (int32_t)from;
 }
 
 /// `fixed31` of the contract, from the number's own bits: no library function rounds here.

@@ -11,6 +11,17 @@ import Testing
     #expect(swl_argmax([-32768, -32767, 32767], 3) == 2)
     #expect(swl_argmax(nil, 3) == -1)
     #expect(swl_argmax([1], 0) == -1)
+    // Many, few of which are different: the first of the largest, wherever blocks end.
+    var random = SplitMix64(seed: 8)
+    for count in [1, 2, 63, 64, 65, 127, 128, 129, 515, 4096] {
+      for range in [2, 5, 65536] {
+        let logits = (0..<count).map { _ in
+          Int16(truncatingIfNeeded: Int(random.next() % UInt64(range)) - range / 2)
+        }
+        let top = logits.max() ?? 0
+        #expect(swl_argmax(logits, UInt32(count)) == Int32(logits.firstIndex(of: top) ?? -1))
+      }
+    }
   }
 
   @Test func zeroTemperatureIsGreedyAndDrawsNothing() {
