@@ -7,18 +7,18 @@
 #include "swiftlet_runtime.h"
 #include "swl_arithmetic.h"
 
-/// Logits whose largest is found first, its place only where it is the largest so far.
-enum { ARGMAX_BLOCK = 64 };
+/// Logits whose largest is found first: whether any of them matters shows there.
+enum { BLOCK = 64 };
 
 /// The largest of a block.
 static int16_t largest(const int16_t *block) {
   int16_t most = INT16_MIN;
 #ifdef SWL_HAS_MVE
-  for (uint32_t i = 0; i < ARGMAX_BLOCK; i += 8) {
+  for (uint32_t i = 0; i < BLOCK; i += 8) {
     most = vmaxvq_s16(most, vld1q_s16(block + i));
   }
 #else
-  for (uint32_t i = 0; i < ARGMAX_BLOCK; i++) {
+  for (uint32_t i = 0; i < BLOCK; i++) {
     most = block[i] > most ? block[i] : most;
   }
 #endif
@@ -33,7 +33,7 @@ int32_t swl_argmax(const int16_t *logits, uint32_t count) {
     return -1;
   }
   top = logits[0];
-  for (; count - next >= ARGMAX_BLOCK; next += ARGMAX_BLOCK) {
+  for (; count - next >= BLOCK; next += BLOCK) {
     int16_t most = largest(logits + next);
     if (most > top) {
       top = most;
@@ -93,16 +93,62 @@ static uint64_t next_random(uint64_t *state) {
   return z ^ (z >> 31);
 }
 
+/// The logits' weights, and how far below the largest they are zero.
+typedef struct {
+  const int16_t *logits;
+  uint32_t count;
+  int32_t top;
+  uint32_t multiplier;
+  unsigned shift;
+  uint32_t reach;
+} weights;
+
+/// The least distance that weighs nothing, so that most logits cost a comparison; beyond all distances for none.
+static uint32_t find_reach(uint32_t multiplier, unsigned shift) {
+  uint32_t low = 0;
+  uint32_t high = 65536;
+  while (low < high) {
+    uint32_t middle = (low + high) / 2;
+    if (swl_exp_power(middle, multiplier, shift) > SWL_MAX_POWER) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
+}
+
+/// The first place where the weights add up to more than `threshold`; -1, and their sum, when none is.
+static int32_t add_up(const weights *w, uint64_t threshold, uint64_t *sum) {
+  uint64_t running = 0;
+  for (uint32_t from = 0; from < w->count; from += BLOCK) {
+    uint32_t size = w->count - from < BLOCK ? w->count - from : BLOCK;
+    const int16_t *block = w->logits + from;
+    if (size == BLOCK && (uint32_t)(w->top - largest(block)) >= w->reach) {
+      continue;
+    }
+    for (uint32_t i = 0; i < size; i++) {
+      uint32_t distance = (uint32_t)(w->top - block[i]);
+      if (distance < w->reach) {
+        running += swl_exp_weight(distance, w->multiplier, w->shift);
+        if (running > threshold) {
+          return (int32_t)(from + i);
+        }
+      }
+    }
+  }
+  *sum = running;
+  return -1;
+}
+
 int32_t swl_sample(const int16_t *logits, uint32_t count, float logits_scale, float temperature,
                    uint64_t *random) {
   // The weights are computed twice instead of kept: no buffer as large as the vocabulary is needed.
   const double log2_e = 0x1.71547652b82fep+0;
   int32_t best = swl_argmax(logits, count);
-  uint32_t multiplier, draw;
-  unsigned shift;
+  uint32_t draw;
   uint64_t sum = 0;
-  uint64_t running = 0;
-  uint64_t threshold;
+  weights w;
   double factor;
   if (best < 0 || random == NULL || !(temperature > 0)) {
     return best;
@@ -110,20 +156,15 @@ int32_t swl_sample(const int16_t *logits, uint32_t count, float logits_scale, fl
   factor = (double)logits_scale / (double)temperature;
   factor = factor * log2_e;
   factor = factor * 4096.0;
-  if (fixed31(factor, &multiplier, &shift) != 0) {
+  if (fixed31(factor, &w.multiplier, &w.shift) != 0) {
     return best; // a temperature so near to zero that only the largest logit counts
   }
-  for (uint32_t i = 0; i < count; i++) {
-    sum += swl_exp_weight((uint32_t)(logits[best] - logits[i]), multiplier, shift);
-  }
+  w.logits = logits;
+  w.count = count;
+  w.top = logits[best];
+  w.reach = find_reach(w.multiplier, w.shift);
+  (void)add_up(&w, UINT64_MAX, &sum);
   draw = (uint32_t)(next_random(random) >> 32);
-  // (sum * draw) >> 32 without losing the upper bits of a sum beyond 2^32.
-  threshold = (sum >> 32) * draw + (((sum & 0xFFFFFFFFu) * draw) >> 32);
-  for (uint32_t i = 0; i < count; i++) {
-    running += swl_exp_weight((uint32_t)(logits[best] - logits[i]), multiplier, shift);
-    if (running > threshold) {
-      return (int32_t)i;
-    }
-  }
-  return best;
+  // (sum * draw) >> 32 without losing the upper bits of a sum beyond 2^32, which it stays below.
+  return add_up(&w, (sum >> 32) * draw + (((sum & 0xFFFFFFFFu) * draw) >> 32), &sum);
 }
