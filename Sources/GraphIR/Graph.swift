@@ -145,22 +145,25 @@ public struct Provenance: Hashable, Sendable {
   /// A provenance. The name must not be empty: the verifier rejects operations without one.
   public init(_ source: String) { self.source = source }
 
-  /// One name for several: what they begin with, up to a dot, stands once, as in `layers.0.attention.wk+wq`.
+  /// One name for several: the parts between dots that they begin and end with stand once, as in
+  /// `blk.0.attn_q+attn_k.weight`.
   public static func joined(_ names: [String]) -> String {
-    guard let first = names.first else { return "" }
-    let parts = first.split(separator: ".", omittingEmptySubsequences: false)
-    let shared = parts.indices.dropLast().prefix { index in
-      names.allSatisfy {
-        $0.split(separator: ".", omittingEmptySubsequences: false).prefix(index + 1)
-          .elementsEqual(parts[...index])
-      }
+    let parts = names.map { $0.split(separator: ".", omittingEmptySubsequences: false) }
+    guard let first = parts.first, let shortest = parts.map(\.count).min() else { return "" }
+    if Set(names).count == 1 { return names[0] }
+    var start = 0
+    while start < shortest - 1, parts.allSatisfy({ $0[start] == first[start] }) { start += 1 }
+    var end = 0
+    while start + end < shortest - 1,
+      parts.allSatisfy({ $0[$0.count - 1 - end] == first[first.count - 1 - end] })
+    {
+      end += 1
     }
-    let prefix = parts.prefix(shared.count).map { $0 + "." }.joined()
-    var rests: [Substring] = []
-    for rest in names.map({ $0.dropFirst(prefix.count) }) where !rests.contains(rest) {
-      rests.append(rest)
-    }
-    return prefix + rests.joined(separator: "+")
+    let own: [String] = parts.map { $0[start..<$0.count - end].joined(separator: ".") }
+    var pieces: [String] = first[..<start].map { String($0) }
+    pieces.append(own.joined(separator: "+"))
+    for piece in first[(first.count - end)...] { pieces.append(String(piece)) }
+    return pieces.joined(separator: ".")
   }
 }
 
