@@ -415,12 +415,13 @@ public struct ProgramCompiler {
     for (time, step) in entry.schedule.enumerated() {
       var commands: [JobCommand] = []
       let operations = step.operations.map { entry.function.operations[$0] }
+      let source = Provenance.joined(operations.map(\.provenance.source))
       if let group = step.linear {
         let linear = try jobLinear(
-          step, group, lowering, packed: packed, tiling: tiling)
+          step, group, named: source, lowering, packed: packed, tiling: tiling)
         commands = [.linear(linear)]
         if operations.count > 1 {
-          fused[linear.name] = zip(operations, group.parts).map {
+          fused[source] = zip(operations, group.parts).map {
             Manifest.FusedLayer(
               name: $0.provenance.source, channels: graph[$1.weight].type.shape[0])
           }
@@ -433,7 +434,7 @@ public struct ProgramCompiler {
       } else {
         commands = try lowering.commands(operations, time: time, params: &params, tables: &tables)
       }
-      emitter.add(commands, for: Provenance.joined(operations.map(\.provenance.source)))
+      emitter.add(commands, for: source)
     }
     let name = entry.function.name + (near == nil ? "" : "_near")
     let words = try emitter.finish(for: name)
@@ -460,18 +461,17 @@ public struct ProgramCompiler {
   }
 
   private func jobLinear(
-    _ step: FusedOperation, _ group: LinearGroup, _ lowering: OperationLowering,
-    packed: WeightPacker.Result, tiling: LinearTiling
+    _ step: FusedOperation, _ group: LinearGroup, named name: String,
+    _ lowering: OperationLowering, packed: WeightPacker.Result, tiling: LinearTiling
   ) throws(DiagnosticError) -> JobLinear {
-    let operations = step.operations.map { lowering.function.operations[$0] }
-    let name = Provenance.joined(operations.map(\.provenance.source))
-    guard let layer = packed.layers[group], let first = operations.first,
-      let part = step.parts.first(where: { $0.operation != nil })
+    guard let layer = packed.layers[group],
+      let part = step.parts.first(where: { $0.operation != nil }), let first = part.operation
     else {
       throw DiagnosticError(
         "codegen.linear", "has no packed weights", at: SourceLocation(element: name))
     }
-    let reader = OperandReader(lowering: lowering, operations: [first])
+    let reader = OperandReader(
+      lowering: lowering, operations: [lowering.function.operations[first]])
     let input = try reader.value(0)
     // The whole group's channels, whichever of them have a use.
     var output = try reader.result()

@@ -142,7 +142,7 @@ public final class LanguageSession {
     try check(body())
     let ran = npu.runs.indices.map { npu.runs[$0] - before[$0] }
     let batches = batch.jobs.reduce(0) { $0 + (ran.indices.contains($1) ? ran[$1] : 0) }
-    let decoded = batches > 0 ? ran.reduce(0, +) - batches : tokens
+    let decoded = ran.reduce(0, +) - batches
     counters.cpuCycles += batches * cpuCycles(tokens: batch.tokens)
     counters.decodedTokens += decoded
     counters.prefilledTokens += tokens - decoded

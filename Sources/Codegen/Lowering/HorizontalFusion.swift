@@ -16,7 +16,7 @@ struct FusedOperation {
   /// Bytes of a row of all results; nil without any.
   let rowBytes: Int?
   /// The packed layer of linear operations.
-  var linear: LinearGroup?
+  let linear: LinearGroup?
 
   /// The operations' places in the function.
   var operations: [Int] { parts.compactMap(\.operation) }
@@ -30,8 +30,8 @@ struct FusedOperation {
 /// values than one has.
 struct HorizontalFusion {
   private let graph: Graph
-  /// The group and the place in it of every layer.
-  private var groups: [LinearKey: (group: LinearGroup, index: Int)] = [:]
+  /// The group of every layer that is not alone.
+  private var groups: [LinearKey: LinearGroup] = [:]
 
   /// What a function's layers may share.
   private struct Source: Hashable {
@@ -71,11 +71,7 @@ struct HorizontalFusion {
       let narrow = shared.indices.filter { palettes[$0] != nil }
       let union = narrow.reduce(into: Set<Int8>()) { $0.formUnion(palettes[$1] ?? []) }
       add(shared.indices.filter { palettes[$0] == nil }.map { shared[$0] })
-      if union.count <= Self.paletteLimit {
-        add(narrow.map { shared[$0] })
-      } else {
-        for index in narrow { add([shared[index]]) }
-      }
+      if union.count <= Self.paletteLimit { add(narrow.map { shared[$0] }) }
     }
   }
 
@@ -102,7 +98,7 @@ struct HorizontalFusion {
   private mutating func add(_ layers: [LinearKey]) {
     guard let first = layers.first else { return }
     let group = LinearGroup(first, Array(layers.dropFirst()))
-    for (index, key) in group.parts.enumerated() { groups[key] = (group, index) }
+    for key in group.parts { groups[key] = group }
   }
 
   /// The operations of a function in the order they run.
@@ -132,7 +128,7 @@ struct HorizontalFusion {
       parts.append(FusedOperation.Part(operation: index, firstByte: bytes))
       for result in function.operations[index].results { bytes += function[result].type.rowBytes }
     }
-    return FusedOperation(parts: parts, rowBytes: bytes > 0 ? bytes : nil)
+    return FusedOperation(parts: parts, rowBytes: bytes > 0 ? bytes : nil, linear: nil)
   }
 
   /// The layers that run with the one at `index`.
@@ -141,18 +137,14 @@ struct HorizontalFusion {
   ) throws(DiagnosticError) -> FusedOperation {
     let operation = function.operations[index]
     let key = try LinearKey(operation, in: function, of: graph)
-    guard let group = groups[key]?.group else {
-      var step = fused([index], of: function)
-      step.linear = LinearGroup(key)
-      return step
-    }
+    let group = groups[key] ?? LinearGroup(key)
     var found = [Int?](repeating: nil, count: group.parts.count)
     for other in function.operations.indices.dropFirst(index)
     where function.operations[other].code == .linear
       && function.operations[other].operands.first == operation.operands.first
     {
       let key = try LinearKey(function.operations[other], in: function, of: graph)
-      if let (own, place) = groups[key], own == group, found[place] == nil { found[place] = other }
+      if let place = group.parts.firstIndex(of: key), found[place] == nil { found[place] = other }
     }
     var parts: [FusedOperation.Part] = []
     var bytes = 0

@@ -125,7 +125,7 @@ extension OperationLowering {
     if shared.sharing > 1 {
       let wide = NPUTensor(.state, state.queries, .int16, 1, rows.count, shared.rowPitch)
       for (own, others) in shared.own(rows.count, wide, (q, headDim, q.pitch)) {
-        body.elementwise(.mul, others[0], .constant(1), own)
+        body.copy(others[0], to: own)
       }
       q = wide
     }

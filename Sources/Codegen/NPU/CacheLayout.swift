@@ -5,8 +5,8 @@ import Support
 /// the powers of scores, every number a byte at a place of its own (``RawWeightStream``).
 ///
 /// A cache head's keys are weights from head channels to positions, its values from positions to head
-/// channels. Narrow heads share a stream (``sharing(headDim:among:)``). Nothing is transposed or encoded: `kv_write` stores numbers where the weight decoder expects
-/// them.
+/// channels. Narrow heads share a stream (``sharing(headDim:among:)``). Nothing is transposed or encoded:
+/// `kv_write` stores numbers where the weight decoder expects them.
 struct CacheLayout {
   /// Positions a cache holds.
   let context: Int

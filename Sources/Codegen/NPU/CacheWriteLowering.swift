@@ -70,9 +70,9 @@ extension OperationLowering {
     _ params: inout ParamsBuilder, _ body: inout KernelSequence
   ) throws(DiagnosticError) {
     if function.tokens > 1 {
-      body.elementwise(
-        .mul, NPUTensor(.state, state.validity, .int16, 1, function.tokens, 1), .constant(1),
-        NPUTensor(.state, state.slots, .int8, 1, function.tokens, 1))
+      body.copy(
+        NPUTensor(.state, state.validity, .int16, 1, function.tokens, 1),
+        to: NPUTensor(.state, state.slots, .int8, 1, function.tokens, 1))
       return
     }
     let width = state.cacheWidth
@@ -122,10 +122,6 @@ private struct CacheWrite {
     return map
   }
 
-  private func copy(_ source: NPUTensor, _ to: NPUTensor, _ body: inout KernelSequence) {
-    body.elementwise(.mul, source, .constant(1), to)
-  }
-
   /// Whether keys of both places that share 16 bytes stand beside each other in groups of eight channels.
   static func pairsGroups(_ layout: CacheLayout) -> Bool { layout.channels % 8 == 0 }
 
@@ -148,13 +144,13 @@ private struct CacheWrite {
       for run in runs {
         if run.columnStride == 1 {
           for part in parts(run) {
-            copy(
+            body.copy(
               source.viewed(
                 part.count, count, run.columns, strideY: part.sourceStride, strideX: width,
                 from: first * width + part.first),
-              place(
+              to: place(
                 part.heads, part.count, count, run.columns, strideY: part.stride, strideX: step,
-                at: at + part.place), &body)
+                at: at + part.place))
           }
           continue
         }
@@ -174,26 +170,26 @@ private struct CacheWrite {
     if heads * run.rows <= count * parts.count {
       for head in 0..<heads {
         for row in 0..<run.rows {
-          copy(
+          body.copy(
             source.viewed(
               count, run.columns, 1, strideY: width, strideX: 1,
               from: first * width + head * headDim + run.first + row * run.columns),
-            place(
+            to: place(
               head..<head + 1, count, run.columns, 1, strideY: step, strideX: run.columnStride,
-              at: at + run.place + row * run.rowStride), &body)
+              at: at + run.place + row * run.rowStride))
         }
       }
       return
     }
     for position in 0..<count {
       for part in parts {
-        copy(
+        body.copy(
           source.viewed(
             part.count, run.columns, 1, strideY: part.sourceStride, strideX: 1,
             from: (first + position) * width + part.first),
-          place(
+          to: place(
             part.heads, part.count, run.columns, 1, strideY: part.stride,
-            strideX: run.columnStride, at: at + position * step + part.place), &body)
+            strideX: run.columnStride, at: at + position * step + part.place))
       }
     }
   }

@@ -16,8 +16,7 @@ extension OperationLowering {
       ? NPUTensor(.embeddingRow, 0, .int8, 1, 1, width)
       : NPUTensor(.state, state.embeddings, .int8, 1, rows, width)
     let wide = body.map(.int32, 1, rows, width)
-    body.elementwise(
-      .mul, ids.viewed(1, rows, width, strideX: pitch), .constant(1), wide)
+    body.copy(ids.viewed(1, rows, width, strideX: pitch), to: wide)
     body.elementwise(
       .mul, wide, .tensor(NPUTensor(.state, state.multipliers, .int32, 1, rows, 1)), out,
       shift: try reader.attribute("shift"))

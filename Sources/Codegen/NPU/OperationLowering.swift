@@ -125,6 +125,11 @@ struct KernelSequence {
   /// Loads a table for the kernels that follow.
   mutating func table(_ place: NPUTensor) { commands.append(.table(place)) }
 
+  /// The same numbers elsewhere, or of another type.
+  mutating func copy(_ from: NPUTensor, to: NPUTensor) {
+    elementwise(.mul, from, .constant(1), to)
+  }
+
   /// One or two operands, element by element. Without a second one the operation takes one.
   mutating func elementwise(
     _ mode: ISA.ElementwiseMode, _ a: NPUTensor, _ b: NPUKernel.Second?, _ out: NPUTensor,

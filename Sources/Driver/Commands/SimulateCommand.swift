@@ -45,7 +45,8 @@ struct SimulateCommand: ParsableCommand {
   var report: String?
 
   @Flag(
-    help: "Of a package: a batch of prompt tokens instead of one step; ids beyond a batch follow.")
+    help:
+      "Of a package: a batch of prompt tokens instead of one step, the last one of the ids given.")
   var prefill = false
 
   @Flag(help: "Print one JSON object.")
