@@ -35,8 +35,8 @@ extension Verifier {
     if name == "ids" || name == "pos" { return [.int32] }
     if form == .float { return [.float32] }
     switch (code, name) {
-    case (.embedding, "table"), (.linear, "weights"), (_, "cache"), (_, "k"), (_, "v"):
-      return [.int8]
+    case (.embedding, "table"), (.linear, "weights"): return [.int8]
+    case (_, "cache"), (_, "k"), (_, "v"): return [.int8, .int4]
     case (.rmsNorm, "x"), (.add, _): return [.int32]
     case (.linear, "x"): return [.int16, .int8]
     case (.rope, "table"): return [.int16]

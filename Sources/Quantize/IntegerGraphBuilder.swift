@@ -54,7 +54,8 @@ struct IntegerGraphBuilder {
       _ = result.addState(
         State(
           name: state.name,
-          type: TensorType(padded, .int8, quant: QuantParams(scales: headScales, axis: 0))))
+          type: TensorType(
+            padded, scales.elements[id] ?? .int8, quant: QuantParams(scales: headScales, axis: 0))))
     }
     for function in source.functions { findTurned(function) }
     for function in source.functions { try convert(function) }

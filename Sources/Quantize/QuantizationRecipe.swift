@@ -15,6 +15,9 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// What is rotated before the model is looked at (``Quantizer/prepared(_:for:watching:)``).
   public var rotations: ModelRotations = []
 
+  /// What caches hold.
+  public var caches = CacheTypes()
+
   /// Whether channels that tower above the others go a way of their own.
   public var separatesOutliers = true
 
@@ -45,8 +48,8 @@ public struct QuantizationRecipe: Hashable, Sendable {
   public static let all = [w8a8, w8a16, w4a8, w4a16, c4a16, w2a8, w2a16]
 
   /// The recipe called `name`: one of ``all``; or `b3.8a16`, for a mean of 3.8 bits a weight in the
-  /// stream. Options may follow a colon: `rotate=1` (or `stream` or `values` alone), `outliers=0`, and those of
-  /// ``WeightMethod``, as in `w4a16:shrinkage=0.05`.
+  /// stream. Options may follow a colon: `kv=4` (or `keys=4` or `values=4` alone), `rotate=1` (or `stream` or
+  /// `values` alone), `outliers=0`, and those of ``WeightMethod``, as in `w4a16:shrinkage=0.05`.
   public init?(name: String) {
     let parts = name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     let base = parts.first.map(String.init) ?? ""
@@ -65,14 +68,14 @@ public struct QuantizationRecipe: Hashable, Sendable {
     }
     guard parts.count > 1 else { return }
     self.name = name
-    // Rotations and outliers are the model's, all other options those of a method for weights.
+    // Caches, rotations and outliers are the model's, all other options those of a method for weights.
     var options: [Substring] = []
     for option in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
       if let known = ModelRotations.options.first(where: { $0.name == option }) {
         rotations = known.rotations
       } else if option == Self.withOutliers {
         separatesOutliers = false
-      } else {
+      } else if !caches.apply(option) {
         options.append(option)
       }
     }
@@ -86,7 +89,9 @@ public struct QuantizationRecipe: Hashable, Sendable {
   ///
   /// Throws `DiagnosticError` for bits that no recipe has.
   public func with(bitsPerWeight bits: Double) throws(DiagnosticError) -> QuantizationRecipe {
-    let options = [rotations.option, separatesOutliers ? nil : Self.withOutliers].compactMap(\.self)
+    let options =
+      caches.options
+      + [rotations.option, separatesOutliers ? nil : Self.withOutliers].compactMap(\.self)
     let name =
       "b" + String(format: "%.2f", bits) + (activations == .int8 ? "a8" : "a16")
       + (options.isEmpty ? "" : ":" + options.joined(separator: ","))

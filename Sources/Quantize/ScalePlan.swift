@@ -12,6 +12,8 @@ struct ScalePlan {
   private(set) var types: [Site: (element: ElementType, scale: Float)] = [:]
   /// The scale of each head of each state.
   private(set) var states: [StateID: [Float]] = [:]
+  /// What each state holds.
+  private(set) var elements: [StateID: ElementType] = [:]
 
   /// How much more than the smallest row's the largest row's sum of squares may be for rows to count as
   /// alike: the smallest still has 10 bits.
@@ -118,6 +120,13 @@ struct ScalePlan {
       types[sites[index]] = (element, max(largest, 1e-12) * margin / limit)
     }
     let uses = ValueUses(function)
+    let keyStates = Set(
+      function.operations.compactMap { operation -> StateID? in
+        guard operation.code == .attention, operation.operands.count > 2,
+          case .state(let id) = operation.operands[2]
+        else { return nil }
+        return id
+      })
     /// The largest value of least error of what an operation makes, where it may be clipped.
     func clipped(_ index: Int) -> Float? {
       let (operation, site) = (function.operations[index], sites[index])
@@ -174,7 +183,9 @@ struct ScalePlan {
         } else {
           channels = try channelMax(sites[source])
         }
-        let scale = max(channels.max() ?? 0, 1e-12) / 127
+        let element = keyStates.contains(state) ? recipe.caches.keys : recipe.caches.values
+        let scale = max(channels.max() ?? 0, 1e-12) / Float(element.cacheLimit ?? 127)
+        elements[state] = element
         states[state] = [Float](repeating: scale, count: graph[state].type.shape[0])
       case .embedding, .add: break
       case .layerNorm, .lut, .reshape, .transpose, .expand, .slice, .concat, .matmul, .scale,

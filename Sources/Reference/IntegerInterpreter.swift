@@ -32,7 +32,8 @@ public struct IntegerInterpreter: Sendable {
     case rmsNorm(Int, IntegerNorm, out: Int)
     case linear(Int, ByteSource, IntegerLinear, out: Int)
     case rope(Int, table: [Int16], headDim: Int, out: Int)
-    case kvWrite(Int, state: StateID, offsets: [Int16], multipliers: [Int32], shift: Int)
+    case kvWrite(
+      Int, state: StateID, offsets: [Int16], multipliers: [Int32], shift: Int, limit: Int64)
     case attention(Int, k: StateID, v: StateID, IntegerAttention, out: Int)
     case lut(Int, table: [UInt32], out: Int)
     case mul(Int, Int, multiplier: Int64, shift: Int64, out: Int)
@@ -156,10 +157,13 @@ public struct IntegerInterpreter: Sendable {
       guard width % shape[0] == 0, width / shape[0] <= shape[2] else {
         throw GraphReading.malformed(operation, "the cache does not fit the value")
       }
+      guard let limit = reading.graph[state].type.element.cacheLimit else {
+        throw GraphReading.malformed(operation, "the cache must hold int8 or int4")
+      }
       return .kvWrite(
         x, state: state, offsets: try reading.integers(operation, 3, Int16.self, count: width),
         multipliers: try reading.integers(operation, 4, Int32.self, count: width),
-        shift: try reading.shift(operation, "shift"))
+        shift: try reading.shift(operation, "shift"), limit: Int64(limit))
     case .attention:
       let q = try value(0, .int16)
       let (k, v) = (try reading.state(operation, 2), try reading.state(operation, 3))
@@ -346,7 +350,7 @@ public struct IntegerInterpreter: Sendable {
               from, n: n, width: d, headDim: headDim, position: position, table: table, out: $0)
           })
         return out
-      case .kvWrite(let x, let id, let offsets, let multipliers, let shift):
+      case .kvWrite(let x, let id, let offsets, let multipliers, let shift, let limit):
         let shape = graph[id].type.shape
         let from = int16(x)
         state.tensors[id.index].withUnsafeMutableBufferPointer { cache in
@@ -354,7 +358,7 @@ public struct IntegerInterpreter: Sendable {
           IntegerKernels.kvWrite(
             from, n: n, kvHeads: shape[0], headDim: width(x) / shape[0], pitch: shape[2],
             context: shape[1], position: position, offsets: offsets, multipliers: multipliers,
-            shift: shift, cache: cache)
+            shift: shift, limit: limit, cache: cache)
         }
         return nil
       case .attention(let q, let k, let v, let attention, let out):

@@ -106,10 +106,10 @@ enum IntegerKernels {
     }
   }
 
-  /// `kv_write` of `n` rows into a cache `[kvHeads, context, pitch]`.
+  /// `kv_write` of `n` rows into a cache `[kvHeads, context, pitch]` of numbers up to ±`limit`.
   static func kvWrite(
     _ x: UnsafePointer<Int16>, n: Int, kvHeads: Int, headDim: Int, pitch: Int, context: Int,
-    position: Int, offsets: [Int16], multipliers: [Int32], shift: Int,
+    position: Int, offsets: [Int16], multipliers: [Int32], shift: Int, limit: Int64,
     cache: UnsafeMutablePointer<Int8>
   ) {
     for t in 0..<n {
@@ -119,8 +119,8 @@ enum IntegerKernels {
         for i in 0..<headDim {
           let c = h * headDim + i
           let centred = Int64(from[i]) &- Int64(offsets[c])
-          to[i] = Natural.symsat8(
-            Natural.shift(centred &* Int64(multipliers[c]), Int64(shift)))
+          to[i] = Natural.symsat(
+            Natural.shift(centred &* Int64(multipliers[c]), Int64(shift)), limit: limit)
         }
       }
     }

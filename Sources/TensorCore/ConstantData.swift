@@ -124,7 +124,7 @@ private func readDense(
   case .bfloat16: each(UInt16.self) { Float(bitPattern: UInt32(UInt16(littleEndian: $0)) << 16) }
   case .float16: each(UInt16.self) { HalfFloat.float(UInt16(littleEndian: $0)) }
   case .bool, .uint8: each(UInt8.self) { Float($0) }
-  case .int8: each(Int8.self) { Float($0) }
+  case .int4, .int8: each(Int8.self) { Float($0) }
   case .int16: each(Int16.self) { Float(Int16(littleEndian: $0)) }
   case .uint16: each(UInt16.self) { Float(UInt16(littleEndian: $0)) }
   case .int32: each(Int32.self) { Float(Int32(littleEndian: $0)) }

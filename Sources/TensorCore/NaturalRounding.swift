@@ -75,10 +75,10 @@ public enum Natural {
   @inlinable @inline(__always)
   public static func sat8(_ v: Int64) -> Int8 { Int8(truncatingIfNeeded: min(max(v, -128), 127)) }
 
-  /// Clamps to −127 … 127.
+  /// Clamps to −`limit` … `limit`, at most 127.
   @inlinable @inline(__always)
-  public static func symsat8(_ v: Int64) -> Int8 {
-    Int8(truncatingIfNeeded: min(max(v, -127), 127))
+  public static func symsat(_ v: Int64, limit: Int64) -> Int8 {
+    Int8(truncatingIfNeeded: min(max(v, -limit), limit))
   }
 
   /// Clamps to −32768 … 32767.

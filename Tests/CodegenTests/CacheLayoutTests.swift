@@ -11,28 +11,45 @@ import Testing
   private static let chips = Accelerator.all.filter { $0.product != .u65 }.map(\.name)
 
   /// Numbers written at their places are the weights that the decoder gives, and all others are zero.
-  @Test(arguments: chips, [(5, 8), (64, 8), (100, 48), (513, 64), (700, 48), (90, 50), (300, 128)])
+  @Test(
+    arguments: chips, [(5, 8), (64, 8), (100, 48), (513, 64), (700, 48), (90, 50), (300, 128)])
   func placesAreWeights(_ chip: String, _ shape: (context: Int, headDim: Int)) throws {
     let accelerator = try #require(Accelerator.all.first { $0.name == chip })
-    let layout = try CacheLayout(
-      accelerator: accelerator, context: shape.context, channels: shape.headDim)
-    #expect(layout.isEven)
+    for bits in [(keys: 8, values: 8), (8, 4), (4, 8), (4, 4)] {
+      let layout = try CacheLayout(
+        accelerator: accelerator, context: shape.context, channels: shape.headDim, bits: bits)
+      #expect(layout.isEven)
+      try check(layout, shape.context, shape.headDim, accelerator)
+    }
+  }
+
+  private func check(
+    _ layout: CacheLayout, _ context: Int, _ headDim: Int, _ accelerator: Accelerator
+  ) throws {
     var random = SplitMix64(seed: 4)
     var keys = [UInt8]()
     for _ in 0..<layout.keyChunks { keys += layout.keys.template }
     var values = [UInt8]()
     for _ in 0..<layout.valueChunks { values += layout.values.template }
     var expected: [[(key: Int8, value: Int8)]] = []
-    func byte(_ number: Int8) -> UInt8 {
-      layout.keys.isFast ? UInt8(bitPattern: number) : RawWeightStream.code(of: number)
+    func draw(_ form: StreamForm) -> Int8 {
+      let limit = form.stream.limit
+      return Int8(Int(random.next() % UInt64(2 * limit + 1)) - limit)
     }
-    for position in 0..<shape.context {
+    func write(_ number: Int8, _ form: StreamForm, isSecond: Bool, _ byte: inout UInt8) {
+      let code = form.stream.code(of: number)
+      byte |= form.stream.bits == 4 && isSecond ? code << 4 : code
+    }
+    for position in 0..<context {
       expected.append(
-        (0..<shape.headDim).map { channel in
-          func draw() -> Int8 { Int8(truncatingIfNeeded: Int(random.next() % 255) - 127) }
-          let pair = (draw(), draw())
-          keys[layout.keyPlace(channel) + layout.keyOffset(position)] = byte(pair.0)
-          values[layout.valuePlace(channel) + layout.valueOffset(position)] = byte(pair.1)
+        (0..<headDim).map { channel in
+          let pair = (draw(layout.keys), draw(layout.values))
+          write(
+            pair.0, layout.keys, isSecond: channel % 2 == 1,
+            &keys[layout.keyPlace(channel) + layout.keyOffset(position)])
+          write(
+            pair.1, layout.values, isSecond: position % 2 == 1,
+            &values[layout.valuePlace(channel) + layout.valueOffset(position)])
           return pair
         })
     }
@@ -41,10 +58,9 @@ import Testing
       for output in 0..<layout.keys.outputs {
         let position = chunk * layout.keyChunk + output - layout.lead
         let isHeld =
-          output >= layout.lead && output < layout.lead + layout.keyChunk
-          && position < shape.context
-        for channel in 0..<shape.headDim {
-          let weight = weights[output * shape.headDim + channel]
+          output >= layout.lead && output < layout.lead + layout.keyChunk && position < context
+        for channel in 0..<headDim {
+          let weight = weights[output * headDim + channel]
           #expect(weight == (isHeld ? Int16(expected[position][channel].key) : 0))
         }
       }
@@ -64,13 +80,27 @@ import Testing
     }
   }
 
+  /// Half the bits take half the bytes, but for headers.
+  @Test func fourBitsTakeHalf() throws {
+    for chip in Accelerator.all where chip.product != .u65 {
+      let wide = try CacheLayout(accelerator: chip, context: 256, channels: 64)
+      let narrow = try CacheLayout(
+        accelerator: chip, context: 256, channels: 64, bits: (4, 4))
+      #expect(narrow.keyBytes <= wide.keyBytes / 2 + 32 * narrow.keyChunks)
+      #expect(narrow.valueBytes <= wide.valueBytes / 2 + 32 * narrow.valueChunks)
+      #expect(throws: DiagnosticError.self) {
+        try CacheLayout(accelerator: chip, context: 256, channels: 63, bits: (4, 8))
+      }
+    }
+  }
+
   private func decode(
     _ form: StreamForm, _ bytes: [UInt8], _ chunk: Int, _ accelerator: Accelerator
   ) throws -> [Int16] {
     var geometry = WeightGeometry(
-      family: form.isFast ? .u85 : .u55, outputs: form.outputs, inputs: form.inputs,
+      family: form.stream.isFast ? .u85 : .u55, outputs: form.outputs, inputs: form.inputs,
       ofmBlockDepth: form.blockDepth, ofmUblockDepth: form.microblock.depth, ifmBits: 16)
-    if form.isFast {
+    if form.stream.isFast {
       geometry.format = .fast
       geometry.cores = accelerator.weightDecoders
       geometry.macs = accelerator.macs

@@ -60,7 +60,7 @@ func armsCodecDecodesOurStreams() throws {
       .write(to: place.appendingPathExtension("weights"))
     try Data(stream).write(to: place.appendingPathExtension("stream"))
   }
-  // Streams with a byte for each weight: Arm's decoder reads them too, for what they are good at is not size.
+  // Streams with a place for each weight: Arm's decoder reads them too, for what they are good at is not size.
   let raw = rawSamples()
   for (index, (weights, stream)) in raw.enumerated() {
     let place = folder.appendingPathComponent("raw\(index)")
@@ -83,33 +83,40 @@ func armsCodecDecodesOurStreams() throws {
   #expect(ours < arms)
 }
 
-/// Streams whose bytes were written one by one: the first weight is zero, and no weight is −128.
-private func rawSamples() -> [(weights: [Int16], stream: [UInt8])] {
+/// Streams whose weights were written one by one: the standard decoder's first weights are zero, and no weight is
+/// −128.
+private func rawSamples(isFast: Bool = false) -> [(weights: [Int16], stream: [UInt8])] {
   var random = SplitMix64(seed: 8)
-  return [2, 3, 16, 48, 63, 64, 1000, 32767, 32768].map { count in
-    var stream = RawWeightStream.standard(count: count)
-    var weights = [Int16](repeating: 0, count: count)
-    for index in 1..<count {
-      let weight = Int8(truncatingIfNeeded: Int(random.next() % 255) - 127)
-      weights[index] = Int16(weight)
-      stream[RawWeightStream.standardStart + index] = RawWeightStream.code(of: weight)
+  return [8, 4].flatMap { bits in
+    [2, 4, 16, 48, 64, 1000, 32766, 32768].map { count in
+      let form = RawWeightStream(bits: bits, isFast: isFast)
+      var stream = form.bytes(count: count)
+      var weights = [Int16](repeating: 0, count: count)
+      for index in (isFast ? 0 : form.weightsPerByte)..<count {
+        let weight = Int(random.next() % UInt64(2 * form.limit + 1)) - form.limit
+        weights[index] = Int16(weight)
+        let place = form.start + index
+        let isSecond = place % form.weightsPerByte == 1
+        stream[place / form.weightsPerByte] |= form.code(of: Int8(weight)) << (isSecond ? 4 : 0)
+      }
+      return (weights, stream)
     }
-    return (weights, stream)
   }
 }
 
-@Test func rawStreamsHaveAByteForEachWeight() throws {
+@Test func rawStreamsHaveAPlaceForEachWeight() throws {
   for (weights, stream) in rawSamples() {
-    #expect(stream.count % 16 == 0 && stream.count <= weights.count + 32)
+    #expect(stream.count % 16 == 0 && stream.count <= weights.count + 48)
     #expect(try StandardWeightDecoder.decode(stream, limit: weights.count) == weights)
-    var fast = RawWeightStream.fast(count: weights.count)
-    for (index, weight) in weights.enumerated() {
-      fast[RawWeightStream.fastStart + index] = UInt8(truncatingIfNeeded: weight)
-    }
-    #expect(fast.count % 32 == 0)
-    #expect(try FastWeightCodec.decode(fast, count: weights.count) == weights)
   }
-  #expect(RawWeightStream.code(of: -128) == RawWeightStream.code(of: -127))
+  for (weights, stream) in rawSamples(isFast: true) {
+    #expect(stream.count % 32 == 0)
+    #expect(try FastWeightCodec.decode(stream, count: weights.count) == weights)
+  }
+  let wide = RawWeightStream(bits: 8, isFast: false)
+  #expect(wide.code(of: -128) == wide.code(of: -127))
+  let narrow = RawWeightStream(bits: 4, isFast: true)
+  #expect(narrow.code(of: -9) == 1 && narrow.code(of: 0) == 8 && narrow.code(of: 9) == 15)
 }
 
 @Test func scaleRecordsAreTenBytes() {

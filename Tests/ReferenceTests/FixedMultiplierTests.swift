@@ -53,6 +53,6 @@ import Testing
     #expect(Natural.shift(-6, 2) == -1)
     #expect(Natural.shift(7, 0) == 7)
     #expect(Natural.sat16(40000) == 32767 && Natural.sat16(-40000) == -32768)
-    #expect(Natural.symsat8(-128) == -127 && Natural.sat8(-200) == -128)
+    #expect(Natural.symsat(-128, limit: 127) == -127 && Natural.sat8(-200) == -128)
   }
 }

@@ -164,8 +164,12 @@ import Testing
     var cache = [Int8](repeating: 9, count: 12)
     IntegerKernels.kvWrite(
       [100, -300, 10, -6], n: 1, kvHeads: 2, headDim: 2, pitch: 3, context: 2, position: 1,
-      offsets: [7, 0, -2, -6], multipliers: [4, 4, 1, 1], shift: 2, cache: &cache)
+      offsets: [7, 0, -2, -6], multipliers: [4, 4, 1, 1], shift: 2, limit: 127, cache: &cache)
     #expect(cache == [9, 9, 9, 93, -127, 9, 9, 9, 9, 3, 0, 9])
+    IntegerKernels.kvWrite(
+      [100, -300, 10, -6], n: 1, kvHeads: 2, headDim: 2, pitch: 3, context: 2, position: 1,
+      offsets: [7, 0, -2, -6], multipliers: [4, 4, 1, 1], shift: 2, limit: 7, cache: &cache)
+    #expect(cache == [9, 9, 9, 7, -7, 9, 9, 9, 9, 3, 0, 9])
   }
 
   @Test func exponentWeights() {

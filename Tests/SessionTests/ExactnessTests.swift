@@ -78,7 +78,8 @@ struct CompiledModel {
     headDim = shape.dim / shape.heads
     caches = try CacheLayout(
       accelerator: accelerator, context: shape.context,
-      channels: headDim * CacheLayout.sharing(headDim: headDim, among: kvHeads))
+      channels: headDim * CacheLayout.sharing(headDim: headDim, among: kvHeads),
+      bits: (recipe.caches.keys == .int4 ? 4 : 8, recipe.caches.values == .int4 ? 4 : 8))
   }
 
   /// The logits and caches of a conversation of these tokens, by definition.
@@ -98,7 +99,6 @@ struct CompiledModel {
   /// token leave behind is never read.
   func compareState(_ state: IntegerState, _ what: String) {
     let bytes = session.bytes(of: .state)
-    let isFast = caches.keys.isFast
     let sharing = caches.channels / headDim
     let streams = state.tensors.count / 2 * kvHeads / sharing
     for (index, tensor) in state.tensors.enumerated() {
@@ -116,8 +116,11 @@ struct CompiledModel {
               : streams * caches.keyBytes + number * caches.valueBytes + caches.valuePlace(own)
                 + caches.valueOffset(position)
             let expected = tensor[(head * context + position) * pitch + channel]
-            let byte = isFast ? UInt8(bitPattern: expected) : RawWeightStream.code(of: expected)
-            if bytes[place] != byte { wrong += 1 }
+            let stream = (index % 2 == 0 ? caches.keys : caches.values).stream
+            let isSecond = (index % 2 == 0 ? channel : position) % 2 == 1
+            let found =
+              stream.bits == 8 ? bytes[place] : isSecond ? bytes[place] >> 4 : bytes[place] & 15
+            if found != stream.code(of: expected) { wrong += 1 }
           }
         }
       }
@@ -223,8 +226,8 @@ func largeBatchesAreExact(_ target: String, _ batch: Int) throws {
 }
 
 /// Contexts whose keys and values take several weight streams, across the borders of these.
-@Test(arguments: ["alif-e7-hp", "alif-e8", "corstone-320"])
-func longContextsAreExact(_ target: String) throws {
+@Test(arguments: ["alif-e7-hp", "alif-e8", "corstone-320"], ["w8a16", "w8a8:kv=4"])
+func longContextsAreExact(_ target: String, _ recipe: String) throws {
   var shape = RandomLlama()
   shape.dim = 128
   shape.heads = 2
@@ -232,7 +235,8 @@ func longContextsAreExact(_ target: String) throws {
   shape.layers = 1
   shape.context = 600
   shape.batch = 32
-  let model = try CompiledModel(shape, recipe: .w8a16, target: target)
+  let model = try CompiledModel(
+    shape, recipe: #require(QuantizationRecipe(name: recipe)), target: target)
   try model.comparePrompts([250, 9, 260, 60])
 }
 
@@ -290,6 +294,33 @@ func narrowHeadsShareStreams(
   try model.compareDecode(Array(tokens[..<10]))
   model.session.reset()
   try model.comparePrompt(tokens)
+}
+
+/// Caches of four bits, or one of the two: wide and narrow heads, channels that are no multiple of eight, token by
+/// token and in batches that start at even and odd places, with even and odd numbers of rows.
+@Test(
+  arguments: [
+    "alif-e7-hp", "corstone-300-u55-32", "corstone-300-u55-64", "alif-e8", "corstone-320",
+    "corstone-320-u85-2048",
+  ],
+  [("kv=4", 64, 2, 2), ("kv=4", 64, 8, 4), ("keys=4", 48, 12, 6), ("values=4", 72, 6, 3)])
+func cachesOfFourBitsAreExact(
+  _ target: String, _ size: (caches: String, dim: Int, heads: Int, kvHeads: Int)
+) throws {
+  var shape = RandomLlama()
+  (shape.dim, shape.heads, shape.kvHeads) = (size.dim, size.heads, size.kvHeads)
+  (shape.context, shape.batch) = (64, 11)
+  let model = try CompiledModel(
+    shape, recipe: #require(QuantizationRecipe(name: "w8a16:\(size.caches)")), target: target)
+  #expect(model.program.manifest.report.cpuOps == 0)
+  var random = SplitMix64(seed: 37)
+  let tokens = (0..<23).map { _ in Int32(random.next() % UInt64(shape.vocabulary)) }
+  try model.compareDecode(Array(tokens[..<19]))
+  model.session.reset()
+  try model.comparePrompts([9, 2, 30, 5])
+  let wide = try CompiledModel(shape, recipe: .w8a16, target: target)
+  #expect(
+    model.session.bytes(of: .state).count < wide.session.bytes(of: .state).count)
 }
 
 /// Batches near the beginning run a job of their own, those behind it and across its end the other one.

@@ -121,7 +121,8 @@ struct ParamsBuilder {
   }
 
   /// The bytes of weights −128 … 127 in a stream that has one for each.
-  static let foldBytes = (Int8.min...Int8.max).map(RawWeightStream.code)
+  static let foldBytes = (Int8.min...Int8.max).map(
+    RawWeightStream(bits: 8, isFast: false).code)
 
   /// The table of norms and attention. In words that those do not look up it has one of bytes for a U55: it
   /// makes weights' bytes of 8-bit numbers.

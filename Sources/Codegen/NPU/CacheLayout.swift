@@ -2,7 +2,7 @@ import EthosUISA
 import Support
 
 /// How keys and values lie in the state region: as weight streams of convolutions over queries and over
-/// the powers of scores, every number a byte at a place of its own (``RawWeightStream``).
+/// the powers of scores, every number a byte, or half of one, at a place of its own (``RawWeightStream``).
 ///
 /// A cache head's keys are weights from head channels to positions, its values from positions to head
 /// channels. Narrow heads share a stream (``sharing(headDim:among:)``). Nothing is transposed or encoded:
@@ -41,7 +41,12 @@ struct CacheLayout {
   /// The layout of caches of `context` positions, whose streams hold `channels` of one head or some.
   ///
   /// Throws `DiagnosticError` when a stream cannot hold that many.
-  init(accelerator: Accelerator, context: Int, channels: Int) throws(DiagnosticError) {
+  ///
+  /// - Parameter bits: of a key and of a value, 8 or 4.
+  init(
+    accelerator: Accelerator, context: Int, channels: Int,
+    bits: (keys: Int, values: Int) = (8, 8)
+  ) throws(DiagnosticError) {
     let tiling = LinearTiling(accelerator: accelerator)
     let microblock = tiling.microblock(bits: 16)
     let isFast = accelerator.product == .u85
@@ -49,10 +54,17 @@ struct CacheLayout {
     self.channels = channels
     lead = isFast ? 0 : 16
     func up(_ size: Int, _ step: Int) -> Int { (size + step - 1) / step * step }
-    func form(_ outputs: Int, _ inputs: Int, _ depth: Int) throws(DiagnosticError) -> StreamForm {
+    func form(
+      _ bits: Int, _ outputs: Int, _ inputs: Int, _ depth: Int
+    ) throws(DiagnosticError) -> StreamForm {
       try StreamForm(
-        accelerator: accelerator, outputs: outputs, inputs: inputs, blockDepth: depth,
+        accelerator: accelerator, bits: bits, outputs: outputs, inputs: inputs, blockDepth: depth,
         microblock: microblock)
+    }
+    guard bits.keys == 8 || channels % 2 == 0 else {
+      throw DiagnosticError(
+        "codegen.cache", "keys of 4 bits share bytes, which \(channels) channels cannot",
+        wayOut: "keys=8")
     }
     let unit = max(microblock.depth, 8)
     /// Positions in as few parts of at most `most` as can be, multiples of 64.
@@ -84,8 +96,8 @@ struct CacheLayout {
       }
       (keyChunk, keyChunks) = positions(most: depth)
       (valueChunk, valueChunks) = try split(most: depth)
-      keys = try form(keyChunk, channels, up(keyChunk, unit))
-      values = try form(valueChunk, context, up(valueChunk, unit))
+      keys = try form(bits.keys, keyChunk, channels, up(keyChunk, unit))
+      values = try form(bits.values, valueChunk, context, up(valueChunk, unit))
       return
     }
     let limit = StreamForm.standardLimit
@@ -94,8 +106,8 @@ struct CacheLayout {
     (valueChunk, valueChunks) = try split(
       most: min(limit / up(lead + context, 16), 128) / unit * unit)
     // Blocks of 16 channels are the smallest that there may be several of.
-    keys = try form(up(lead + keyChunk, 16), channels, 16)
-    values = try form(valueChunk, lead + context, up(valueChunk, unit))
+    keys = try form(bits.keys, up(lead + keyChunk, 16), channels, 16)
+    values = try form(bits.values, valueChunk, lead + context, up(valueChunk, unit))
   }
 
   /// Whether channels are as far from each other at every position as at the first: then one base pointer
@@ -114,6 +126,9 @@ struct CacheLayout {
         }
       }
   }
+
+  /// Positions whose keys share 16 bytes, each with eight channels. Values of eight positions lie beside each other.
+  var keySlots: Int { 16 / keys.stream.bits }
 
   /// Bytes of the keys of heads that share a stream, and of their values.
   var keyBytes: Int { keyChunks * keys.bytes }
@@ -139,7 +154,7 @@ struct CacheLayout {
   }
 }
 
-/// One weight stream with a byte for each weight: where they are, and what is around them.
+/// One weight stream with a place for each weight: where they are, and what is around them.
 struct StreamForm {
   /// Output and input channels.
   let outputs: Int
@@ -147,8 +162,7 @@ struct StreamForm {
   /// The OFM block depth its order is made for.
   let blockDepth: Int
   let microblock: BlockShape
-  /// Whether it is for a U85's fast decoder.
-  let isFast: Bool
+  let stream: RawWeightStream
   /// The stream of zeros.
   let template: [UInt8]
   private let places: [Int32]
@@ -162,17 +176,19 @@ struct StreamForm {
   /// Weights a stream of the standard decoder holds, padding included.
   static let standardLimit = 32768
 
-  /// Where the weight from an input to an output is.
+  /// The byte with the weight from an input to an output; of two, that from the even input has the lower bits.
   func place(_ output: Int, _ input: Int) -> Int { Int(places[output * inputs + input]) }
 
   init(
-    accelerator: Accelerator, outputs: Int, inputs: Int, blockDepth: Int, microblock: BlockShape
+    accelerator: Accelerator, bits: Int, outputs: Int, inputs: Int, blockDepth: Int,
+    microblock: BlockShape
   ) throws(DiagnosticError) {
     self.outputs = outputs
     self.inputs = inputs
     self.blockDepth = blockDepth
     self.microblock = microblock
-    isFast = accelerator.product == .u85
+    let isFast = accelerator.product == .u85
+    stream = RawWeightStream(bits: bits, isFast: isFast)
     var geometry = WeightGeometry(
       family: isFast ? .u85 : .u55, outputs: outputs, inputs: inputs, ofmBlockDepth: blockDepth,
       ofmUblockDepth: microblock.depth, ifmBits: 16)
@@ -181,22 +197,24 @@ struct StreamForm {
       geometry.macs = accelerator.macs
       geometry.format = .fast
     }
+    let order: [Int]
     do {
-      let order = try Self.order(geometry)
-      template =
-        isFast
-        ? RawWeightStream.fast(count: order.count) : RawWeightStream.standard(count: order.count)
-      start = isFast ? RawWeightStream.fastStart : RawWeightStream.standardStart + 1
-      let first = isFast ? RawWeightStream.fastStart : RawWeightStream.standardStart
-      end = first + order.count
-      var places = [Int32](repeating: -1, count: outputs * inputs)
-      for (index, weight) in order.enumerated() where weight >= 0 {
-        places[weight] = Int32(first + index)
-      }
-      self.places = places
+      order = try Self.order(geometry)
     } catch {
       throw DiagnosticError("codegen.cache", "the caches' weights have no order: \(error)")
     }
+    let shared = stream.weightsPerByte
+    template = stream.bytes(count: order.count)
+    start = stream.start / shared + (isFast ? 0 : 1)
+    end = (stream.start + order.count) / shared
+    var places = [Int32](repeating: -1, count: outputs * inputs)
+    for (index, weight) in order.enumerated() where weight >= 0 {
+      guard weight % inputs % shared == index % shared else {
+        throw DiagnosticError("codegen.cache", "neighbours among the caches' weights share no byte")
+      }
+      places[weight] = Int32((stream.start + index) / shared)
+    }
+    self.places = places
   }
 
   /// The number of the weight at each place of the hardware's order; −1 is padding.

@@ -9,9 +9,9 @@ struct CacheWriteScratch {
   let rows: Int
   let width: Int
 
-  /// Numbers as bytes of the stream, those of rows that hold a token, and the bytes of eight positions of one
-  /// row.
-  var bytes: Int { 2 * padded(rows * width) + padded(width * 8) }
+  /// Numbers as the stream has them, those of rows that hold a token, two of them in each byte, and the bytes of
+  /// eight positions of one row.
+  var bytes: Int { 3 * padded(rows * width) + padded(width * 8) }
 
   private func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
 }
@@ -20,12 +20,13 @@ extension OperationLowering {
   /// `kv_write` (`Docs/Numerics.md`): centred, scaled and stored where the weight decoder will read it
   /// (``CacheLayout``).
   ///
-  /// A U55's decoder wants magnitude and sign, which a table makes of a number; the U85's fast decoder takes
-  /// numbers as they are.
+  /// A U55's decoder wants magnitude and sign of 8-bit numbers, which a table makes of them; the U85's fast decoder
+  /// takes them as they are. Numbers of 4 bits are written as 1 … 15, for both.
   ///
   /// Base pointers are multiples of 16 bytes, but keys of two positions share 16 bytes, and values of eight
-  /// positions share 8. So a token's keys are multiplied by 1 for its own place and by 0 for the other, its
-  /// values by a one among seven zeros, and the products are merged with what is there: zeros, until a token
+  /// positions share 8; of 4 bits, keys of four share 16, and values of eight 4. So a token's keys are multiplied by 1
+  /// for its own place and by 0 for the others, its values by a one among seven zeros (or 16 for the upper half of a
+  /// byte), and the products are merged with what is there: zeros, until a token
   /// comes. Batches start at multiples of eight positions; their rows have places of their own.
   func lowerCacheWrite(
     _ reader: OperandReader, _ params: inout ParamsBuilder, _ body: inout KernelSequence
@@ -39,29 +40,35 @@ extension OperationLowering {
       multipliers?.allSatisfy({ $0 == multiplier }) == true
     else { throw reader.malformed("needs one scale for all heads of a cache") }
 
-    let usesTable = !state.caches.keys.isFast
-    if usesTable { body.table(try params.sharedTable()) }
-    let isCentred = offsets?.allSatisfy { $0 == 0 } != true
-    let bytes = body.map(.int8, 1, rows, width)
-    body.elementwise(
-      isCentred ? .sub : .mul, x,
-      isCentred ? .tensor(try reader.constant(3, &params)) : .constant(1), bytes,
-      multiplier: UInt32(multiplier), shift: try reader.attribute("shift"), minimum: -127,
-      usesTable: usesTable)
     let write = CacheWrite(
       layout: state.caches, isKeys: state.keyCaches.contains(cache),
-      heads: width / state.caches.channels, headDim: state.caches.channels,
-      offset: try reader.stateOffset(2))
+      heads: width / state.caches.channels, offset: try reader.stateOffset(2))
+    let stream = write.form.stream
+    let usesTable = !stream.isFast && stream.bits == 8
+    if usesTable { body.table(try params.sharedTable()) }
+    let isCentred = offsets?.allSatisfy { $0 == 0 } != true
+    let zero = stream.bits == 4 ? Int(stream.code(of: 0)) : 0
+    var numbers = body.map(.int8, 1, rows, width)
+    body.elementwise(
+      isCentred ? .sub : .mul, x,
+      isCentred ? .tensor(try reader.constant(3, &params)) : .constant(1), numbers,
+      multiplier: UInt32(multiplier), shift: try reader.attribute("shift"),
+      minimum: zero - stream.limit, maximum: zero > 0 ? zero + stream.limit : nil, zeroPoint: zero,
+      usesTable: usesTable)
+    numbers = numbers.unsignedBytes
     if rows > 1 {
       // Rows without a token leave the zeros of their places.
-      let held = body.map(.int8, 1, rows, width)
+      let held = body.map(.uint8, 1, rows, width)
       body.elementwise(
-        .mul, bytes, .tensor(NPUTensor(.state, state.slots, .int8, 1, rows, 1)), held)
-      write.store(held, rows: rows, &body)
+        .mul, numbers, .tensor(NPUTensor(.state, state.slots, .uint8, 1, rows, 1)), held)
+      write.store(stream.bits == 4 ? write.packed(held, &body) : held, rows: rows, &body)
     } else if write.isKeys {
-      write.addKeys(bytes, NPUTensor(.state, state.pairs, .int8, 1, 1, 2 * state.cacheWidth), &body)
+      write.addKeys(
+        stream.bits == 4 ? write.packed(numbers, &body) : numbers,
+        NPUTensor(.state, state.keySlots, .uint8, 1, 1, 2 * state.cacheWidth), &body)
     } else {
-      write.addValues(bytes, NPUTensor(.state, state.slots, .int8, 1, width, 8), &body)
+      write.addValues(
+        numbers, NPUTensor(.state, state.slots, .uint8, 1, width, stream.bits), &body)
     }
   }
 
@@ -72,26 +79,49 @@ extension OperationLowering {
     if function.tokens > 1 {
       body.copy(
         NPUTensor(.state, state.validity, .int16, 1, function.tokens, 1),
-        to: NPUTensor(.state, state.slots, .int8, 1, function.tokens, 1))
+        to: NPUTensor(.state, state.slots, .uint8, 1, function.tokens, 1))
       return
     }
-    let width = state.cacheWidth
+    let (width, layout) = (state.cacheWidth, state.caches)
     let ones = try params.ones(width * 8)
+    let eight = NPUTensor(.state, state.selection, .int16, 1, 1, 8)
+    var places = eight
+    if layout.values.stream.bits == 4 {
+      // Of each two positions the second has the upper half of their byte.
+      places = body.map(.int16, 1, 1, 4)
+      body.elementwise(
+        .add, eight.viewed(1, 4, 1, strideX: 2),
+        .tensor(eight.viewed(1, 4, 1, strideX: 2, from: 1)), places.viewed(1, 4, 1),
+        secondScale: 16)
+    }
+    let bytes = places.shape.depth
     body.elementwise(
-      .mul, ones.viewed(1, width, 8),
-      .tensor(NPUTensor(.state, state.selection, .int16, 1, 1, 8)),
-      NPUTensor(.state, state.slots, .int8, 1, width, 8))
-    let pairs = NPUTensor(.state, state.pairs, .int8, 1, 1, 2 * width)
-    let parity = NPUTensor(.state, state.selection + 16, .int16, 1, 1, 1)
-    if CacheWrite.pairsGroups(state.caches) {
+      .mul, ones.viewed(1, width, bytes), .tensor(places),
+      NPUTensor(.state, state.slots, .uint8, 1, width, bytes))
+
+    let slots = layout.keySlots
+    var place = NPUTensor(.state, state.selection + 16, .int16, 1, 1, slots)
+    if slots == 4 {
+      place = body.map(.int16, 1, 1, slots)
       body.elementwise(
-        .mul, ones.viewed(width / 8, 2, 8), .tensor(parity.viewed(1, 2, 1)),
-        pairs.viewed(width / 8, 2, 8))
+        .add, eight.viewed(1, 1, 4), .tensor(eight.viewed(1, 1, 4, from: 4)), place)
+    }
+    let keySlots = NPUTensor(.state, state.keySlots, .uint8, 1, 1, 2 * width)
+    let group = 16 / slots
+    if CacheWrite.hasWholeGroups(layout) {
+      body.elementwise(
+        .mul, ones.viewed(width / 8, slots, group), .tensor(place.viewed(1, slots, 1)),
+        keySlots.viewed(width / 8, slots, group))
     } else {
+      let row = 2 * width / slots
       body.elementwise(
-        .mul, ones.viewed(2, 1, width), .tensor(parity.viewed(2, 1, 1)), pairs.viewed(2, 1, width))
+        .mul, ones.viewed(slots, 1, row), .tensor(place.viewed(slots, 1, 1)),
+        keySlots.viewed(slots, 1, row))
     }
   }
+
+  /// What ``lowerSelection(_:_:)`` keeps between its operations.
+  static let selectionScratch = 32
 }
 
 /// Stores numbers of all heads in one cache.
@@ -99,15 +129,49 @@ private struct CacheWrite {
   let layout: CacheLayout
   let isKeys: Bool
   let heads: Int
-  let headDim: Int
   /// Where the cache starts in the state region.
   let offset: Int
 
+  var form: StreamForm { isKeys ? layout.keys : layout.values }
   private var headBytes: Int { isKeys ? layout.keyBytes : layout.valueBytes }
+  /// Channels of a key that share a byte, and positions of a value.
+  private var channelsPerByte: Int { isKeys ? form.stream.weightsPerByte : 1 }
+  private var rowsPerByte: Int { isKeys ? 1 : form.stream.weightsPerByte }
+  /// Bytes of a head's channels.
+  private var headDim: Int { layout.channels / channelsPerByte }
 
-  /// The channels of a head by where they are.
+  /// The bytes of a head by where they are.
   private var runs: [PlaceRun] {
-    PlaceRun.split((0..<headDim).map { isKeys ? layout.keyPlace($0) : layout.valuePlace($0) })
+    PlaceRun.split(
+      (0..<headDim).map {
+        isKeys ? layout.keyPlace($0 * channelsPerByte) : layout.valuePlace($0)
+      })
+  }
+
+  /// Numbers of 4 bits, two in each byte: neighbouring channels of keys, values of neighbouring rows.
+  func packed(_ numbers: NPUTensor, _ body: inout KernelSequence) -> NPUTensor {
+    let (rows, width) = (numbers.shape.width, numbers.shape.depth)
+    if isKeys {
+      let bytes = body.map(.uint8, 1, rows, width / 2)
+      func every(_ first: Int) -> NPUTensor {
+        numbers.viewed(rows, width / 2, 1, strideY: width, strideX: 2, from: first)
+      }
+      body.elementwise(
+        .add, every(0), .tensor(every(1)), bytes.viewed(rows, width / 2, 1), secondScale: 16)
+      return bytes
+    }
+    let bytes = body.map(.uint8, 1, (rows + 1) / 2, width)
+    func every(_ first: Int) -> NPUTensor {
+      numbers.viewed(1, rows / 2, width, strideX: 2 * width, from: first * width)
+    }
+    body.elementwise(
+      .add, every(0), .tensor(every(1)), bytes.viewed(1, rows / 2, width), secondScale: 16)
+    if rows % 2 == 1 {
+      body.copy(
+        numbers.viewed(1, 1, width, from: (rows - 1) * width),
+        to: bytes.viewed(1, 1, width, from: rows / 2 * width))
+    }
+    return bytes
   }
 
   /// Bytes of the position at hand in the streams of some heads.
@@ -115,15 +179,15 @@ private struct CacheWrite {
     _ heads: Range<Int>, _ height: Int, _ width: Int, _ depth: Int, strideY: Int, strideX: Int,
     at place: Int
   ) -> NPUTensor {
-    var map = NPUTensor(isKeys ? .keys : .values, offset, .int8, 1, 1, 1).viewed(
+    var map = NPUTensor(isKeys ? .keys : .values, offset, .uint8, 1, 1, 1).viewed(
       height, width, depth, strideY: strideY, strideX: strideX,
       from: heads.lowerBound * headBytes + place)
     map.reach = offset + heads.lowerBound * headBytes..<offset + heads.upperBound * headBytes
     return map
   }
 
-  /// Whether keys of both places that share 16 bytes stand beside each other in groups of eight channels.
-  static func pairsGroups(_ layout: CacheLayout) -> Bool { layout.channels % 8 == 0 }
+  /// Whether keys of all places that share 16 bytes stand beside each other in groups of eight channels.
+  static func hasWholeGroups(_ layout: CacheLayout) -> Bool { layout.channels % 8 == 0 }
 
   /// A batch's rows at their own places.
   ///
@@ -131,7 +195,10 @@ private struct CacheWrite {
   /// number by number. Heads, or the parts of a head, take the direction that is left, whichever are more.
   func store(_ source: NPUTensor, rows: Int, _ body: inout KernelSequence) {
     let width = heads * headDim
-    let places = (0..<rows).map { isKeys ? layout.keyOffset($0) : layout.valueOffset($0) }
+    let places = stride(from: 0, to: rows, by: rowsPerByte).map {
+      isKeys ? layout.keyOffset($0) : layout.valueOffset($0)
+    }
+    let rows = places.count
     var next = 0
     while next < rows {
       let (first, at) = (next, places[next])
@@ -223,67 +290,76 @@ private struct CacheWrite {
     }
   }
 
-  /// A token's keys at one of the two places that share 16 bytes: `pairs` is 1 for its own, 0 for the other.
-  func addKeys(_ source: NPUTensor, _ pairs: NPUTensor, _ body: inout KernelSequence) {
+  /// A token's keys at one of the places that share 16 bytes: `slots` is 1 for its own, 0 for the others.
+  func addKeys(_ source: NPUTensor, _ slots: NPUTensor, _ body: inout KernelSequence) {
     let width = heads * headDim
-    let isWhole = Self.pairsGroups(layout)
-    /// Both places' bytes beside each other, group by group of eight channels; or one after the other.
-    let bytes = body.map(.int8, 1, 1, 2 * width)
-    func both(_ map: NPUTensor) -> NPUTensor {
+    let isWhole = Self.hasWholeGroups(layout)
+    let count = layout.keySlots
+    let group = 16 / count
+    /// The bytes of all places beside each other, group by group of eight channels; or one after the other.
+    let bytes = body.map(.uint8, 1, 1, count * width)
+    func all(_ map: NPUTensor) -> NPUTensor {
       isWhole
-        ? map.viewed(width / 8, 2, 8) : map.viewed(2, 1, width, strideY: map.shape.depth / 2)
+        ? map.viewed(width / group, count, group)
+        : map.viewed(count, 1, width, strideY: map.shape.depth / count)
     }
     body.elementwise(
-      .mul, both(pairs),
-      .tensor(isWhole ? source.viewed(width / 8, 1, 8) : source.viewed(1, 1, width)), both(bytes))
+      .mul, all(slots),
+      .tensor(isWhole ? source.viewed(width / group, 1, group) : source.viewed(1, 1, width)),
+      all(bytes))
     for run in runs {
-      for slot in isWhole ? 0..<1 : 0..<2 {
+      for slot in isWhole ? 0..<1 : 0..<count {
         let depth = isWhole ? 16 : run.columns
         let there = place(
           0..<heads, heads, run.rows, depth, strideY: headBytes, strideX: run.rowStride,
-          at: run.place + slot * 8)
-        let from = isWhole ? 2 * run.first : slot * width + run.first
+          at: run.place + slot * group)
+        let from = isWhole ? count * run.first : slot * width + run.first
         merge(
           bytes.viewed(
-            heads, run.rows, depth, strideY: isWhole ? 2 * headDim : headDim, strideX: depth,
-            from: from), there, &body)
+            heads, run.rows, depth, strideY: isWhole ? count * headDim : headDim, strideX: depth,
+            from: from), there, .max, &body)
       }
     }
   }
 
-  /// A token's values at one of the eight places that share 8 bytes: `slots` has a one for it.
+  /// A token's values at one of the places of eight positions: `slots` has one byte that is not zero for it.
   func addValues(_ source: NPUTensor, _ slots: NPUTensor, _ body: inout KernelSequence) {
     let width = heads * headDim
-    let bytes = body.map(.int8, 1, width, 8)
+    let eight = slots.shape.depth
+    // Bytes that have a value in one half get another in the other half.
+    let mode: ISA.ElementwiseMode = rowsPerByte > 1 ? .add : .max
+    let bytes = body.map(.uint8, 1, width, eight)
     body.elementwise(.mul, slots, .tensor(source.viewed(1, width, 1)), bytes)
     for run in runs {
-      if run.columnStride == 8 {
+      if run.columnStride == eight {
         // The places of neighbouring channels lie side by side, too.
-        let depth = run.columns * 8
+        let depth = run.columns * eight
         merge(
           bytes.viewed(
-            heads, run.rows, depth, strideY: headDim * 8, strideX: depth, from: run.first * 8),
+            heads, run.rows, depth, strideY: headDim * eight, strideX: depth,
+            from: run.first * eight),
           place(
             0..<heads, heads, run.rows, depth, strideY: headBytes, strideX: run.rowStride,
-            at: run.place), &body)
+            at: run.place), mode, &body)
         continue
       }
       for part in parts(run) {
         merge(
           bytes.viewed(
-            part.count, run.columns, 8, strideY: part.sourceStride * 8, from: part.first * 8),
+            part.count, run.columns, eight, strideY: part.sourceStride * eight,
+            from: part.first * eight),
           place(
-            part.heads, part.count, run.columns, 8, strideY: part.stride,
-            strideX: run.columnStride, at: part.place), &body)
+            part.heads, part.count, run.columns, eight, strideY: part.stride,
+            strideX: run.columnStride, at: part.place), mode, &body)
       }
     }
   }
 
-  /// Brings bytes together of which one is zero. The larger one of bytes without a sign costs a third of the sum.
+  /// Brings numbers together of which one is zero. The larger one of bytes without a sign costs a third of the sum.
   private func merge(
-    _ bytes: NPUTensor, _ there: NPUTensor, _ body: inout KernelSequence
+    _ bytes: NPUTensor, _ there: NPUTensor, _ mode: ISA.ElementwiseMode,
+    _ body: inout KernelSequence
   ) {
-    let place = there.unsignedBytes
-    body.elementwise(.max, place, .tensor(bytes.unsignedBytes), place)
+    body.elementwise(mode, there, .tensor(bytes), there)
   }
 }

@@ -36,6 +36,10 @@ struct NPUKernel: Hashable {
   /// The smallest and the largest value that is stored or looked up; nil is the type's.
   var minimum: Int?
   var maximum: Int?
+  /// What is added to the result before it is stored.
+  var zeroPoint = 0
+  /// What a sum's second operand is multiplied by.
+  var secondScale = 1
   /// Whether the stored value is looked up in the table that was loaded last.
   var usesTable = false
   /// Whether the second operand stands first.

@@ -92,7 +92,7 @@ struct OperationLowering {
       ).bytes
     case .embedding:
       guard let result = operation.results.first else { return 0 }
-      return function[result].type.byteCount
+      return (function[result].type.byteCount + 15) / 16 * 16 + Self.selectionScratch
     case .linear, .layerNorm, .silu, .gelu, .lut, .mul, .add, .reshape, .transpose, .expand, .slice,
       .concat, .matmul, .scale, .negate,
       .softmax, .causalMask, .positionRows, .cacheWrite, .cacheRead:
@@ -134,14 +134,14 @@ struct KernelSequence {
   mutating func elementwise(
     _ mode: ISA.ElementwiseMode, _ a: NPUTensor, _ b: NPUKernel.Second?, _ out: NPUTensor,
     multiplier: UInt32 = 1, shift: Int = 0, minimum: Int? = nil, maximum: Int? = nil,
-    usesTable: Bool = false, swapped: Bool = false
+    zeroPoint: Int = 0, secondScale: Int = 1, usesTable: Bool = false, swapped: Bool = false
   ) {
     commands.append(
       .kernel(
         NPUKernel(
           work: .elementwise(mode), ifm: a, second: b, ofm: out, multiplier: multiplier,
-          shift: shift, minimum: minimum, maximum: maximum, usesTable: usesTable,
-          isSwapped: swapped)))
+          shift: shift, minimum: minimum, maximum: maximum, zeroPoint: zeroPoint,
+          secondScale: secondScale, usesTable: usesTable, isSwapped: swapped)))
   }
 
   /// A convolution over the caches' numbers, whose streams of `form` start at a byte of the state region.
@@ -156,7 +156,7 @@ struct KernelSequence {
             ifm: from, ofm: to,
             streams: WeightStreams(
               scales: (.params, records.offset, records.shape.depth), weights: (.state, offset),
-              streamBytes: [form.bytes], isFast: form.isFast), minimum: minimum),
+              streamBytes: [form.bytes], isFast: form.stream.isFast), minimum: minimum),
           blockDepth: form.blockDepth, microblock: form.microblock)))
   }
 

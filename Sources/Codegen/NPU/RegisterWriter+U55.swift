@@ -10,7 +10,7 @@ extension RegisterWriter {
       throw DiagnosticError("codegen.block", "an operation has no legal block")
     }
     try setIFM(kernel.ifm, depth: kernel.ifm.shape.depth)
-    try setOFM(kernel.ofm, scale: .global)
+    try setOFM(kernel.ofm, scale: .global, zeroPoint: kernel.zeroPoint)
     try builder.setOFMScale(shift: kernel.shift, scale: Int(kernel.multiplier))
     try setKernel(width: operation.kernel.width)
     try builder.setActivation(
@@ -41,7 +41,7 @@ extension RegisterWriter {
       try builder.setIFM2Scalar(value & 0xFFFF)
     }
     try builder.setOPAScale(shift: 0, scale: 1)
-    try builder.setOPBScale(1)
+    try builder.setOPBScale(kernel.secondScale)
   }
 
   /// The table of a result: that of bytes is the last of eight, in words that 16-bit tables do not use

@@ -29,9 +29,10 @@ extension RegisterWriter {
     }
     if case .elementwise = kernel.work {
       try builder.setIFMScale(shift: 0, dblRnd: 0, roundMode: .natural, scale: 1)
-      try builder.setIFM2Scale(shift: 0, dblRnd: 0, roundMode: .natural, scale: 1)
+      try builder.setIFM2Scale(
+        shift: 0, dblRnd: 0, roundMode: .natural, scale: kernel.secondScale)
     }
-    try setOFM(kernel.ofm, scale: .global)
+    try setOFM(kernel.ofm, scale: .global, zeroPoint: kernel.zeroPoint)
     try builder.setOFMScale(
       shift: kernel.shift, scale: Int(kernel.multiplier), dblRnd: 0, roundMode: .natural)
     try setKernel(width: operation.kernel.width)

@@ -143,7 +143,9 @@ struct RegisterWriter {
   }
 
   /// The result.
-  mutating func setOFM(_ map: NPUTensor, scale: ISA.OFMScaleMode) throws {
+  mutating func setOFM(
+    _ map: NPUTensor, scale: ISA.OFMScaleMode, zeroPoint: Int = 0
+  ) throws {
     try builder.setOFMRegion(region: map.base.rawValue)
     try builder.setOFMBase0(map.offset)
     try builder.setOFMBase1(0)
@@ -158,7 +160,7 @@ struct RegisterWriter {
     try builder.setOFMStrideY(map.strideY)
     try builder.setOFMStrideX(map.strideX)
     try builder.setOFMStrideC(map.element.byteCount)
-    try builder.setOFMZeroPoint(0)
+    try builder.setOFMZeroPoint(zeroPoint)
     try builder.setOFMPrecision(
       activationType: map.signedness, activationPrecision: map.precision, activationFormat: .nhwc,
       scaleMode: scale, roundMode: isU85 ? nil : .natural)

@@ -31,11 +31,11 @@ struct StateLayout {
   /// The byte offset of what the runtime says of a token's place: int16, a one among eight numbers for the
   /// position modulo 8, then one among two for it modulo 2.
   private(set) var selection = 0
-  /// The byte offset of the map of ones and zeros (int8) the NPU makes of the eight, for each channel; of a
-  /// batch, of those for its rows.
+  /// The byte offset of what the NPU makes of them for each channel, bytes that are multiplied by values to bring
+  /// them to their place among those of eight positions; of a batch, of ones and zeros for its rows.
   private(set) var slots = 0
-  /// The byte offset of the map it makes of the two.
-  private(set) var pairs = 0
+  /// The byte offset of the same for keys.
+  private(set) var keySlots = 0
   /// The byte offset of int16 numbers, 1 for each row of a batch that holds a token, else 0.
   private(set) var validity = 0
   /// The byte offset of the rows of the rotation table.
@@ -80,13 +80,22 @@ struct StateLayout {
         "codegen.cache", "all caches need the same number of positions",
         at: SourceLocation(element: graph[id].name))
     }
+    func bits(_ states: [StateID]) throws(DiagnosticError) -> Int {
+      let elements = Set(states.map { graph[$0].type.element })
+      guard elements.count <= 1 else {
+        throw DiagnosticError(
+          "codegen.cache", "keys of all layers need one type, and values of all layers")
+      }
+      return elements == [.int4] ? 4 : 8
+    }
     self.accelerator = accelerator
     let kvHeads = Set((keys + values).map { graph[$0].type.shape[0] })
     sharing =
       kvHeads.count == 1
       ? CacheLayout.sharing(headDim: max(headDim, 1), among: kvHeads.first ?? 1) : 1
     caches = try CacheLayout(
-      accelerator: accelerator, context: context, channels: sharing * max(headDim, 1))
+      accelerator: accelerator, context: context, channels: sharing * max(headDim, 1),
+      bits: (try bits(keys), try bits(values)))
     guard caches.isEven else {
       throw DiagnosticError(
         "codegen.cache", "channels of \(headDim) are not evenly apart at all positions")
@@ -111,7 +120,7 @@ struct StateLayout {
     bytes += 32
     slots = bytes
     bytes += padded(max(cacheWidth * 8, tokens))
-    pairs = bytes
+    keySlots = bytes
     bytes += padded(cacheWidth * 2)
     self.queries = bytes
     if sharing > 1, let count = kvHeads.first {
@@ -179,9 +188,9 @@ struct StateLayout {
     return rows
   }
 
-  /// How the base pointer of keys follows the position: to the pair it belongs to.
+  /// How the base pointer of keys follows the position: to the first of those that share 16 bytes.
   func keyPlace() throws(DiagnosticError) -> Manifest.CachePlace {
-    try place({ caches.keyOffset($0 & ~1) }, chunk: caches.keyChunk)
+    try place({ caches.keyOffset($0 & ~(caches.keySlots - 1)) }, chunk: caches.keyChunk)
   }
 
   /// How the base pointer of values follows the position: to the eight it belongs to.

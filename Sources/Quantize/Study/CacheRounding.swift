@@ -13,6 +13,8 @@ struct CacheRounding {
   /// By channel, the cache's step and the constant taken off before.
   let steps: [Float]
   let offsets: [Float]
+  /// The most steps it can hold.
+  let mostSteps: Float
 
   /// The roundings of all caches of a function.
   static func all(
@@ -55,14 +57,15 @@ struct CacheRounding {
           stage: keys.contains(state) ? .keys : .values,
           steps: (0..<count).map { heads[$0 / headDim] },
           offsets: QuantizationStudy.paired(
-            offsets.map { Float($0) * scale }, headDim: study.turnedHead(producer, in: function))))
+            offsets.map { Float($0) * scale }, headDim: study.turnedHead(producer, in: function)),
+          mostSteps: Float(study.integer[state].type.element.cacheLimit ?? 127)))
     }
     return result
   }
 
   /// The largest magnitude that can be held.
   var limit: Float {
-    zip(steps, offsets).map { 127 * $0 + abs($1) }.max() ?? 0
+    zip(steps, offsets).map { mostSteps * $0 + abs($1) }.max() ?? 0
   }
 
   /// The value of a channel after it has been in the cache, and whether it was clipped. The offset is
@@ -70,8 +73,8 @@ struct CacheRounding {
   @inline(__always)
   func rounded(_ value: Float, channel: Int) -> (value: Float, isClipped: Bool) {
     let steps = (value - offsets[channel]) / self.steps[channel]
-    let limited = min(max((steps + 0.5).rounded(.down), -127), 127)
-    return (limited * self.steps[channel] + offsets[channel], abs(steps) > 127.5)
+    let limited = min(max((steps + 0.5).rounded(.down), -mostSteps), mostSteps)
+    return (limited * self.steps[channel] + offsets[channel], abs(steps) > mostSteps + 0.5)
   }
 }
 
