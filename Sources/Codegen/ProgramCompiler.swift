@@ -223,7 +223,9 @@ public struct ProgramCompiler {
     tables: Int = 0
   ) -> String? {
     switch region {
-    case .state: shorterContext(state, room: room)
+    case .state:
+      [fewerCacheBits(state, room: room), shorterContext(state, room: room)].compactMap(\.self)
+        .reduce(nil) { all, next in all.map { "\($0), or \(next)" } ?? next }
     case .weights: packed.flatMap { fewerBits($0, tables: tables, room: room) }
     case .arena, .near, .params: nil
     }
@@ -233,6 +235,19 @@ public struct ProgramCompiler {
   private static func shorterContext(_ state: StateLayout, room: Int) -> String? {
     let positions = state.caches.context * room / max(state.bytes, 1) / 16 * 16
     return positions >= 16 && positions < state.caches.context ? "--context \(positions)" : nil
+  }
+
+  /// Fewer bits for values, or for keys too, with which the caches would fit into `room` bytes, about.
+  private static func fewerCacheBits(_ state: StateLayout, room: Int) -> String? {
+    let (keys, values) = state.cacheParts
+    let bits = (keys: state.caches.keys.stream.bits, values: state.caches.values.stream.bits)
+    var bytes = state.bytes
+    if bits.values == 8 {
+      bytes -= values / 2
+      if bytes <= room { return "values of 4 bits (--quant …:values=4)" }
+    }
+    if bits.keys == 8 { bytes -= keys / 2 }
+    return bytes <= room && bytes < state.bytes ? "keys and values of 4 bits (--quant …:kv=4)" : nil
   }
 
   /// Bits a weight at which the weights region would fit into `room` bytes; nil when none would do. Of its
@@ -537,6 +552,10 @@ public struct ProgramCompiler {
           rotationBytes: position.rotationRowBytes),
         decodeBoundCycles: lowered.decode.bound, prefillCycles: lowered.cost?.batch ?? 0))
     manifest.report.nearCycles = lowered.nearCycles ?? 0
+    let caches = lowered.candidate.state.caches
+    manifest.report.caches = Manifest.Caches(
+      bytes: lowered.candidate.state.cacheBytes, keyBits: caches.keys.stream.bits,
+      valueBits: caches.values.stream.bits)
     manifest.energy = Manifest.EnergyCosts(
       mac: target.npu.macEnergy.value, cycle: target.npu.cycleEnergy.value,
       bytes: Dictionary(

@@ -207,6 +207,15 @@ struct ModelPipeline {
     return try Quantizer.choices(observed, recipe: recipe, progress: bar.update)
   }
 
+  /// What caches of eight and of four bits cost.
+  func cacheChoices(
+    _ observed: ObservedModel, recipe: QuantizationRecipe
+  ) throws(DiagnosticError) -> [CacheChoice] {
+    let bar = StagedProgress(quiet: quiet)
+    defer { bar.finish() }
+    return try Quantizer.cacheChoices(observed, recipe: recipe, progress: bar.update)
+  }
+
   /// Token sequences to calibrate with: the given text, else our own.
   func calibrationSequences(
     _ model: ImportedModel, text: String?, limit: Int

@@ -348,6 +348,22 @@ public struct Manifest: Codable, Sendable, Equatable {
     }
   }
 
+  /// The streams of all keys and values.
+  public struct Caches: Codable, Sendable, Equatable {
+    /// Bytes of the streams of the whole context.
+    public var bytes: Int
+    /// Bits of a key and of a value.
+    public var keyBits: Int
+    public var valueBits: Int
+
+    /// The streams of all keys and values.
+    public init(bytes: Int, keyBits: Int, valueBits: Int) {
+      self.bytes = bytes
+      self.keyBits = keyBits
+      self.valueBits = valueBits
+    }
+  }
+
   /// What the compiler measured.
   public struct Report: Codable, Sendable, Equatable {
     /// Bytes of writable on-chip memory used at most: the arena and whatever state lives there.
@@ -364,6 +380,8 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var residentBytes: Int?
     /// Weights in those streams.
     public var weightCount: Int
+    /// Keys and values; nil in packages of compilers that did not say.
+    public var caches: Caches?
     /// Transposes left in all entry points.
     public var transposes: Int
     /// Steps of all entry points that are no NPU jobs.

@@ -54,9 +54,9 @@ struct Migration {
     }
     for (index, operation) in function.operations.enumerated() where operation.code == .attention {
       evenKeys(operation, graph)
-      // Factors that suit the values would cost weights of few bits more than they gain.
-      if self.columns == nil || recipe.weights?.isFine == true {
-        scaleValues(index, activations: recipe.activations)
+      // Factors that suit values of eight bits would cost weights of few bits more than they gain.
+      if self.columns == nil || recipe.weights?.isFine == true || recipe.caches.values == .int4 {
+        scaleValues(index, recipe)
       }
     }
     guard recipe.activations == .int8 || self.columns != nil else { return }
@@ -164,9 +164,9 @@ struct Migration {
   /// other way.
   ///
   /// With 16-bit activations only the cache is short of steps: each channel is lifted half way, in powers, to the
-  /// widest, which sets the cache's one step. With 8 bits the result is as short of them, and range moves from it
-  /// into the weights.
-  private mutating func scaleValues(_ index: Int, activations: ElementType) {
+  /// widest, which sets the cache's one step, and all the way where the cache has four bits. With 8 bits the result is
+  /// as short of them, and range moves from it into the weights.
+  private mutating func scaleValues(_ index: Int, _ recipe: QuantizationRecipe) {
     let operation = function.operations[index]
     guard operation.operands.count > 3, case .state(let state) = operation.operands[3],
       let heads = operation.int("heads"), let kvHeads = operation.int("kv_heads"),
@@ -181,7 +181,7 @@ struct Migration {
       $0 / headDim / (heads / kvHeads) * headDim + $0 % headDim
     }
     let factors: [Float]
-    if activations == .int8 {
+    if recipe.activations == .int8 {
       var largest = [Float](repeating: 0, count: kvHeads * headDim)
       for (channel, value) in results.enumerated() {
         largest[from[channel]] = max(largest[from[channel]], value)
@@ -189,7 +189,8 @@ struct Migration {
       factors = smoothing(largest)
     } else {
       let widest = values.max() ?? 0
-      factors = values.map { min((widest / max($0, 1e-20)).squareRoot(), Self.limit) }
+      let power: Float = recipe.caches.values == .int4 ? 1 : 0.5
+      factors = values.map { min(pow(widest / max($0, 1e-20), power), Self.limit) }
     }
     rowFactors[weight] = factors
     siteFactors[sites[linear]] = factors

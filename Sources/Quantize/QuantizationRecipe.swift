@@ -48,7 +48,8 @@ public struct QuantizationRecipe: Hashable, Sendable {
   public static let all = [w8a8, w8a16, w4a8, w4a16, c4a16, w2a8, w2a16]
 
   /// The recipe called `name`: one of ``all``; or `b3.8a16`, for a mean of 3.8 bits a weight in the
-  /// stream. Options may follow a colon: `kv=4` (or `keys=4` or `values=4` alone), `rotate=1` (or `stream` or
+  /// stream. Options may follow a colon: `kv=4` (or `keys=4` or `values=4` alone, or
+  /// `kv=auto`), `rotate=1` (or `stream` or
   /// `values` alone), `outliers=0`, and those of ``WeightMethod``, as in `w4a16:shrinkage=0.05`.
   public init?(name: String) {
     let parts = name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)

@@ -24,10 +24,13 @@ struct ScalePlan {
 
   /// The room left around the calibrated range of keys, as a factor. A clipped key changes every later score of
   /// its head, so ranges that few tokens told are given more: what is least by the tokens seen was measured
-  /// (`Docs/Numerics.md`). Values need none.
-  private static func keyMargin(tokens: Int) -> Float {
-    min(1 + 1024 / Float(max(tokens, 1)), 1.35)
+  /// (`Docs/Numerics.md`). Four bits have no steps to spare.
+  private static func keyMargin(_ element: ElementType, tokens: Int) -> Float {
+    element == .int4 ? 1 : min(1 + 1024 / Float(max(tokens, 1)), 1.35)
   }
+
+  /// The same for values, which need no room; of four bits the rarest are clipped.
+  private static func valueMargin(_ element: ElementType) -> Float { element == .int4 ? 0.85 : 1 }
 
   /// The same where channels were scaled to be alike: any of them may turn out to be the largest.
   private static let levelledMargin: Float = 4
@@ -57,6 +60,11 @@ struct ScalePlan {
   ) throws(DiagnosticError) {
     guard let function = graph.function("score") ?? graph.function("decode") else {
       throw DiagnosticError("quantize.function", "the graph has neither 'score' nor 'decode'")
+    }
+    guard !recipe.caches.isOpen else {
+      throw DiagnosticError(
+        "quantize.recipe", "what caches hold is chosen by a bound on the divergence, and there is none",
+        wayOut: "compile with --max-kld, or kv=8, values=4 or kv=4")
     }
     let sites = Site.sites(of: function)
     var producer: [ValueID: Int] = [:]
@@ -176,15 +184,17 @@ struct ScalePlan {
         guard operation.operands.count > 2, case .value(let id) = operation.operands[0],
           case .state(let state) = operation.operands[2], let source = producer[id]
         else { continue }
-        let channels: [Float]
+        let isKeys = keyStates.contains(state)
+        let element = isKeys ? recipe.caches.keys : recipe.caches.values
+        var reach: Float
         if let centred = migration.caches[state] {
-          let margin = Self.keyMargin(tokens: calibration.tokens)
-          channels = centred.reach.map { $0 * margin }
+          let margin = Self.keyMargin(element, tokens: calibration.tokens)
+          reach = (centred.reach.max() ?? 0) * margin
         } else {
-          channels = try channelMax(sites[source])
+          reach = try channelMax(sites[source]).max() ?? 0
+          if !isKeys { reach *= Self.valueMargin(element) }
         }
-        let element = keyStates.contains(state) ? recipe.caches.keys : recipe.caches.values
-        let scale = max(channels.max() ?? 0, 1e-12) / Float(element.cacheLimit ?? 127)
+        let scale = max(reach, 1e-12) / Float(element.cacheLimit ?? 127)
         elements[state] = element
         states[state] = [Float](repeating: scale, count: graph[state].type.shape[0])
       case .embedding, .add: break

@@ -17,6 +17,10 @@ struct StateLayout {
   private(set) var offsets: [StateID: Int] = [:]
   /// Bytes of all caches, from the first byte on.
   private(set) var cacheBytes = 0
+  /// Bytes of all keys, and of all values.
+  var cacheParts: (keys: Int, values: Int) {
+    (streams.keys * caches.keyBytes, streams.values * caches.valueBytes)
+  }
   /// Streams of all keys, and of all values, but for the parts they may have.
   private var streams = (keys: 0, values: 0)
   /// The byte offset of the score mask: int16 for each position, −2^15 until the position holds a token,

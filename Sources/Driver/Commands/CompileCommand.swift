@@ -32,7 +32,8 @@ struct CompileCommand: ParsableCommand {
       "Bits of weights and activations: w8a16 for accuracy, w8a8 for half the activation memory, w4a16 "
         + "and w4a8 for 15-level weights, c4a16 for 16 values chosen for each matrix, w2a16 and w2a8 for "
         + "−1, 0 and 1, b3.8a16 for 3.8 bits a weight in the stream. Options may follow, as in "
-        + "w8a8:rotate=1, which spreads outlier channels over all.",
+        + "w8a8:rotate=1, which spreads outlier channels over all, or w8a16:values=4, where the KV cache holds "
+        + "values of four bits (kv=4: keys too; kv=auto: what --max-kld allows).",
       valueName: "recipe"))
   var quant = "w8a16"
 
@@ -109,10 +110,13 @@ struct CompileCommand: ParsableCommand {
   }
 
   func validate() throws {
-    guard QuantizationRecipe(name: quant) != nil else {
+    guard let recipe = QuantizationRecipe(name: quant) else {
       throw ValidationError(
         "there is no recipe '\(quant)'; choose one of "
           + QuantizationRecipe.all.map(\.name).joined(separator: ", "))
+    }
+    if recipe.caches.isOpen, goal.maxKld == nil {
+      throw ValidationError("kv=auto chooses by --max-kld; without it say kv=8, values=4 or kv=4")
     }
     if let context, context < 1 { throw ValidationError("--context must be at least 1") }
     guard (0...256).contains(prefill ?? 0) else {

@@ -40,7 +40,7 @@ struct PackageSummary {
         "\(Console.bytes(report.weightStreamBytes)), "
           + String(format: "%.2f bits a weight", report.bitsPerWeight)
       ),
-    ] + tiers + [
+    ] + tiers + caches + [
       (
         "a token",
         "\(manifest.jobs.count { $0.name == "decode" }) NPU job, \(report.cpuOps) CPU kernels"
@@ -82,6 +82,14 @@ struct PackageSummary {
     }
     guard !parts.isEmpty, let others = place(.weights)?.memory else { return [] }
     return [("of them", parts.joined(separator: ", ") + ", the others in \(others)")]
+  }
+
+  private var caches: [(String, String)] {
+    guard let caches = manifest.report.caches, caches.bytes > 0 else { return [] }
+    let bits =
+      caches.keyBits == caches.valueBits
+      ? "\(caches.keyBits) bits" : "keys of \(caches.keyBits) bits, values of \(caches.valueBits)"
+    return [("KV cache", "\(Console.bytes(caches.bytes)), \(bits)")]
   }
 
   private var prompt: String {

@@ -103,7 +103,14 @@ struct WeightGoalOptions: ParsableArguments {
     func rounded(_ bits: Double) throws(DiagnosticError) -> Program {
       try rounded(bits, within: false)
     }
-    if !pipeline.quiet { try Self.show(pipeline.choices(observed, recipe: recipe)) }
+    var recipe = recipe
+    if recipe.caches.isOpen || !pipeline.quiet {
+      let choices = try pipeline.choices(observed, recipe: recipe)
+      if !pipeline.quiet { Self.show(choices) }
+      if recipe.caches.isOpen {
+        recipe.caches = try caches(observed, recipe: recipe, weights: choices, pipeline)
+      }
+    }
     if let bitsPerWeight { return try rounded(bitsPerWeight, within: true) }
     if let maxKld {
       let made = try pipeline.quantised(observed, recipe: recipe, divergence: maxKld)
@@ -201,6 +208,29 @@ struct WeightGoalOptions: ParsableArguments {
     }
     if !quiet { print("") }
     return best
+  }
+
+  /// What caches are to hold: what takes the fewest bytes within the bound on the divergence.
+  private func caches(
+    _ observed: ObservedModel, recipe: QuantizationRecipe, weights: [WeightChoice],
+    _ pipeline: ModelPipeline
+  ) throws(DiagnosticError) -> CacheTypes {
+    let choices = try pipeline.cacheChoices(observed, recipe: recipe)
+    let chosen = Quantizer.cheapest(
+      of: choices, weights: weights, count: try Quantizer.weightCount(observed.graph),
+      divergence: maxKld ?? 0)
+    guard let chosen else { return CacheTypes() }
+    if !pipeline.quiet {
+      print("key bits  value bits  bytes of caches  divergence (caches alone)")
+      for choice in choices {
+        print(
+          String(
+            format: "%8d  %10d  %15d  %.5f", choice.caches.bits.keys, choice.caches.bits.values,
+            choice.bytes, choice.divergence) + (choice.caches == chosen.caches ? "  chosen" : ""))
+      }
+      print("")
+    }
+    return chosen.caches
   }
 
   /// Prints what can be chosen, dearest last.
