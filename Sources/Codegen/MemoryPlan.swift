@@ -25,7 +25,7 @@ struct MemoryPlan {
   ) throws(DiagnosticError) {
     let placement = Placement(sizes, target, keepsStateApart: keepsStateApart)
     let used = placement.used
-    let problems = placement.unplaced.map { region in
+    let problems = placement.unplaced.map { region, used in
       let candidates = Self.candidates(for: region, of: target)
       let room = candidates.map { $0.size.count - Self.aligned(used[$0.name] ?? 0) }.max() ?? 0
       return Self.doesNotFit(
@@ -52,8 +52,8 @@ struct MemoryPlan {
     var memories: [Region: Target.Memory] = [:]
     var offsets: [Region: Int] = [:]
     var used: [String: Int] = [:]
-    /// The regions that fit nowhere.
-    var unplaced: [Region] = []
+    /// The regions that fit nowhere, each with what was used when it came: those after it make room for it.
+    var unplaced: [(region: Region, used: [String: Int])] = []
 
     init(_ sizes: [Region: Int], _ target: Target, keepsStateApart: Bool) {
       // What has to be fast comes first, so that a large cache cannot push the arena out.
@@ -68,7 +68,7 @@ struct MemoryPlan {
           MemoryPlan.aligned(used[memory.name] ?? 0) + bytes <= memory.size.count
         }
         guard let place else {
-          unplaced.append(region)
+          unplaced.append((region, used))
           continue
         }
         let offset = MemoryPlan.aligned(used[place.name] ?? 0)

@@ -1,5 +1,6 @@
 import Quantize
 import Support
+import TestKit
 import Testing
 
 /// Recipes are named on command lines, in baselines and in packages.
@@ -17,10 +18,34 @@ import Testing
   @Test(arguments: [
     "w5a16", "b9a16", "b0.1a16", "b4a4", "ba16", "bnana8", "w4a16:levels=0", "w4a16:codebook=17",
     "c4a16:codebook=1", "w4a16:x=1",
-    "w4a16:shrinkage", "b4a16:power=2", "w4a16:shrinkage=-1", "w8a16:levels=1e99",
+    "w8a16:kv=2", "w8a16:keys", "w8a16:kv=4=4", "w4a16:shrinkage", "b4a16:power=2", "w4a16:shrinkage=-1", "w8a16:levels=1e99",
   ])
   func wrongRecipesAreRefused(_ name: String) {
     #expect(QuantizationRecipe(name: name) == nil)
+  }
+
+  /// Caches are the model's: they stay when a goal chooses bits.
+  @Test(arguments: [
+    ("kv=4", 4, 4), ("keys=4", 4, 8), ("values=4", 8, 4), ("kv=8", 8, 8), ("kv=4,keys=8", 8, 4),
+  ])
+  func recipesSayWhatCachesHold(_ option: String, _ keys: Int, _ values: Int) throws {
+    let recipe = try #require(QuantizationRecipe(name: "w8a16:outliers=0,\(option)"))
+    #expect(recipe.caches.bits == (keys, values))
+    #expect(recipe.weights == nil && !recipe.separatesOutliers)
+    let made = try recipe.with(bitsPerWeight: 4)
+    #expect(made.caches == recipe.caches)
+    #expect(QuantizationRecipe(name: made.name)?.caches == recipe.caches)
+  }
+
+  @Test func openCachesHaveToBeDecided() throws {
+    let recipe = try #require(QuantizationRecipe(name: "w8a16:kv=auto"))
+    #expect(recipe.caches.isOpen)
+    #expect(try recipe.with(bitsPerWeight: 4).caches.isOpen)
+    let error = #expect(throws: DiagnosticError.self) {
+      try Quantizer.quantize(
+        RandomLlama().graph(), recipe: recipe, calibrationTokens: [[1, 2, 3, 4]])
+    }
+    #expect(error?.diagnostics.first?.code == "quantize.recipe")
   }
 
   /// Goals choose bits; activations and rotations stay what was asked for.

@@ -42,4 +42,32 @@ import Testing
     shape.context = Int(context)
     _ = try CompiledModel(shape, recipe: .w8a16, target: "alif-b1", sizes: sizes)
   }
+
+  /// In ever less memory first values of four bits are advised, then keys as well, and those fit.
+  @Test func cachesOfFourBitsFit() throws {
+    var shape = RandomLlama()
+    (shape.dim, shape.heads, shape.hidden, shape.context) = (48, 6, 1000, 512)
+    func compiled(_ recipe: String, _ size: Int) throws -> CompiledModel {
+      try CompiledModel(
+        shape, recipe: #require(QuantizationRecipe(name: recipe)), target: "alif-b1",
+        sizes: ["dtcm": "\(size)KiB"], residentBytes: 0)
+    }
+    var given = "w8a16"
+    var advised: [String] = []
+    for size in stride(from: 160, to: 80, by: -8) where advised.count < 2 {
+      do {
+        _ = try compiled(given, size)
+      } catch let error as DiagnosticError {
+        let problem = try #require(error.diagnostics.first { $0.code == "target.too-small" })
+        let option = try #require(
+          ["values=4", "kv=4"].first { problem.wayOut?.contains("…:\($0))") == true },
+          "\(size) KiB: \(problem.wayOut ?? "") \(problem.notes)")
+        advised.append(option)
+        given = "w8a16:\(option)"
+        let caches = try #require(compiled(given, size).program.manifest.report.caches)
+        #expect(caches.valueBits == 4 && caches.keyBits == (option == "kv=4" ? 4 : 8))
+      }
+    }
+    #expect(advised == ["values=4", "kv=4"])
+  }
 }
