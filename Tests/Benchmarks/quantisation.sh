@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Prints what quantisation costs against its bars, as Markdown. usage: quantisation.sh SWIFTLET PYTHON [PART...]
-# Parts: stories, homehub, smollm (the bars; default the first two), and more (recipes beside the bars).
+# Parts: stories, homehub, smollm (the bars; default the first two), caches (those of four bits), and more (recipes
+# beside the bars).
 # Models that are not beside the checkout (or in SWIFTLET_SHARED) are left out. smollm takes long: half
 # an hour for a row on two cores. ROWS, where set, names the recipes of its rows.
 #
@@ -153,6 +154,32 @@ if [[ $parts == *" smollm "* && -f $smollm ]]; then
     line SmolLM2-135M "llama.cpp Q4_0, float" "–" "4.50 bits, $(of \
       "f'{100 * (d[\"perplexity\"] / d[\"float\"][\"perplexity\"] - 1):+.2f} %, KLD {d[\"kld_mean\"]:.4f}'" \
       <<<"$found")" – ""
+  fi
+fi
+
+if [[ $parts == *" caches "* ]]; then
+  heading
+  if [ -d "$stories" ]; then
+    for recipe in w8a16 w8a16:values=4 w8a16:keys=4 w8a16:kv=4; do
+      story "$recipe" compiled 4000 - -
+    done
+    story b4.5a16:values=4 compiled 4000 - -
+  fi
+  for recipe in b4a16 b4a16:values=4 b4a16:kv=4; do
+    rm -rf "$work/hub"
+    "$swiftlet" compile "$hub/homehub.bin" --calibration "$hub/calibration.txt" \
+      --target alif-e7-he --quant "$recipe" --json -o "$work/hub" >/dev/null
+    got=$("$swiftlet" evaluate "$work/hub" --task "$hub/test.jsonl" --json |
+      of 'd["exact_match"] * 100')
+    line HomeHub "$recipe, compiled" – "exact match $got" – ""
+  done
+  if [ -f "$smollm" ]; then
+    wiki=$shared/data/wikitext2_valid.txt
+    tail -c +300000 "$wiki" >"$work/calibration.txt"
+    for recipe in w8a16 w8a16:values=4 w8a16:keys=4 w8a16:kv=4; do
+      text SmolLM2-135M "$smollm" alif-e8-hp integer "$recipe" "$wiki" 2048 - - - \
+        --calibration "$work/calibration.txt"
+    done
   fi
 fi
 
