@@ -172,7 +172,7 @@ public struct ProgramCompiler {
     func candidate(_ prefill: Function?) throws(DiagnosticError) -> Candidate {
       let functions = [decode] + (prefill.map { [$0] } ?? [])
       let state = try StateLayout(
-        graph, tokens: prefill?.tokens ?? 1, rowBytes: Self.embeddingWidth(decode),
+        graph, tokens: prefill?.tokens ?? 1, rowBytes: Self.embeddingBytes(decode, of: graph),
         accelerator: accelerator)
       let alignment = try state.alignment(of: prefill?.tokens ?? 1)
       let scheduled = try functions.map { function throws(DiagnosticError) in
@@ -261,11 +261,14 @@ public struct ProgramCompiler {
     return bits >= 1.6 ? "--bits-per-weight \(bits)" : nil
   }
 
-  /// How many channels a function's embeddings have.
-  private static func embeddingWidth(_ function: Function) -> Int {
-    function.operations.first { $0.code == .embedding }?.results.first.map {
-      function[$0].type.shape[1]
-    } ?? 0
+  /// Bytes of a row of the table of a function's embeddings.
+  private static func embeddingBytes(_ function: Function, of graph: Graph) -> Int {
+    guard let operation = function.operations.first(where: { $0.code == .embedding }),
+      operation.operands.count > 1
+    else { return 0 }
+    let table = graph.type(of: operation.operands[1], in: function)
+    let columns = table.shape.dimensions.last ?? 0
+    return table.element == .int4 ? (columns + 1) / 2 : columns
   }
 
   /// A candidate's bytes, and what they cost.

@@ -53,7 +53,8 @@ extension OpCode {
     case .embedding:
       define(
         formOperand: 1, float: signature("ids", "@table"),
-        integer: signature("ids", "@table", "@row_multiplier", integers: ["shift"]))
+        integer: signature(
+          "ids", "@table", "@row_multiplier", optional: ["@column_factor"], integers: ["shift"]))
     case .rmsNorm:
       define(
         float: signature("x", "@gamma", reals: ["eps"]),

@@ -35,8 +35,8 @@ extension Verifier {
     if name == "ids" || name == "pos" { return [.int32] }
     if form == .float { return [.float32] }
     switch (code, name) {
-    case (.embedding, "table"), (.linear, "weights"): return [.int8]
-    case (_, "cache"), (_, "k"), (_, "v"): return [.int8, .int4]
+    case (.linear, "weights"), (.embedding, "column_factor"): return [.int8]
+    case (.embedding, "table"), (_, "cache"), (_, "k"), (_, "v"): return [.int8, .int4]
     case (.rmsNorm, "x"), (.add, _): return [.int32]
     case (.linear, "x"): return [.int16, .int8]
     case (.rope, "table"): return [.int16]
@@ -89,6 +89,7 @@ extension Verifier {
       guard rank(0, 1), rank(1, 2) else { break }
       expectResult([x[0], op.shape(1)[1]])
       expect(2, [op.shape(1)[0]])
+      expect(3, [op.shape(1)[1]])
     case .rmsNorm, .layerNorm:
       guard rank(0, 2) else { break }
       expect(1, [x[1]])

@@ -128,6 +128,19 @@ struct IntegerGraphBuilder {
     switch operation.code {
     case .embedding:
       let constant = try constantID(before, 1)
+      if recipe.embeddings == .int4 {
+        let table = try embeddingTable(before, constant)
+        let out = try resultScale()
+        let (multipliers, shift) = try common(before, table.scales.map { Double($0) / out })
+        let multiplier = add(
+          source[constant].name + ".row_multiplier", .int32, [multipliers.count]
+        ) { ConstantData(int32: multipliers) }
+        operation.operands = [
+          before.operands[0], .constant(table.id), .constant(multiplier), .constant(table.columns),
+        ]
+        operation.attributes = ["shift": .int(shift)]
+        return
+      }
       let table = try weight(before, constant)
       let out = try resultScale()
       let name = source[constant].name + ".row_multiplier"
@@ -369,6 +382,33 @@ struct IntegerGraphBuilder {
         data: ConstantData(bytes: bytes, encoding: .dense(.int8))))
     weights[key] = (made, scales)
     return (made, scales)
+  }
+
+  /// An embedding table of four bits and the factors of its columns.
+  private mutating func embeddingTable(
+    _ operation: GraphIR.Operation, _ id: ConstantID
+  ) throws(DiagnosticError) -> (id: ConstantID, columns: ConstantID, scales: [Float]) {
+    let constant = source[id]
+    let name = constant.name + ".table"
+    if let known = made[name], let columns = made[name + ".columns"],
+      let scales = result[known].type.quant?.scales
+    {
+      return (known, columns, scales)
+    }
+    let shape = constant.type.shape
+    guard shape.rank == 2, shape[1] % 2 == 0, let data = constant.data,
+      let table = EmbeddingTable(data, rows: shape[0], columns: shape[1])
+    else {
+      throw failure(
+        operation, "'\(constant.name)' is not a matrix of finite numbers with an even number of columns")
+    }
+    let made = add(
+      name, .int4, shape.dimensions, quant: QuantParams(scales: table.scales, axis: 0)
+    ) { ConstantData(bytes: table.bytes, encoding: .dense(.int4)) }
+    let columns = add(name + ".columns", .int8, [table.columns.count]) {
+      ConstantData(int8: table.columns)
+    }
+    return (made, columns, table.scales)
   }
 
   /// How much an error in each column of a linear layer's weights matters: the mean square of the

@@ -15,11 +15,17 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// What is rotated before the model is looked at (``Quantizer/prepared(_:for:watching:)``).
   public var rotations: ModelRotations = []
 
+  /// What the embedding table holds: `int8`, or `int4` with a factor for each column (``EmbeddingTable``).
+  public var embeddings = ElementType.int8
+
   /// What caches hold.
   public var caches = CacheTypes()
 
   /// Whether channels that tower above the others go a way of their own.
   public var separatesOutliers = true
+
+  /// The option of an embedding table of four bits.
+  private static let smallTable = "embeddings=4"
 
   /// The option that leaves outliers where they are.
   private static let withOutliers = "outliers=0"
@@ -49,7 +55,7 @@ public struct QuantizationRecipe: Hashable, Sendable {
 
   /// The recipe called `name`: one of ``all``; or `b3.8a16`, for a mean of 3.8 bits a weight in the
   /// stream. Options may follow a colon: `kv=4` (or `keys=4` or `values=4` alone, or
-  /// `kv=auto`), `rotate=1` (or `stream` or
+  /// `kv=auto`), `embeddings=4`, `rotate=1` (or `stream` or
   /// `values` alone), `outliers=0`, and those of ``WeightMethod``, as in `w4a16:shrinkage=0.05`.
   public init?(name: String) {
     let parts = name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
@@ -69,13 +75,15 @@ public struct QuantizationRecipe: Hashable, Sendable {
     }
     guard parts.count > 1 else { return }
     self.name = name
-    // Caches, rotations and outliers are the model's, all other options those of a method for weights.
+    // Embeddings, caches, rotations and outliers are the model's, all other options those of a method for weights.
     var options: [Substring] = []
     for option in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
       if let known = ModelRotations.options.first(where: { $0.name == option }) {
         rotations = known.rotations
       } else if option == Self.withOutliers {
         separatesOutliers = false
+      } else if option == Self.smallTable {
+        embeddings = .int4
       } else if !caches.apply(option) {
         options.append(option)
       }
@@ -91,7 +99,7 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// Throws `DiagnosticError` for bits that no recipe has.
   public func with(bitsPerWeight bits: Double) throws(DiagnosticError) -> QuantizationRecipe {
     let options =
-      caches.options
+      (embeddings == .int4 ? [Self.smallTable] : []) + caches.options
       + [rotations.option, separatesOutliers ? nil : Self.withOutliers].compactMap(\.self)
     let name =
       "b" + String(format: "%.2f", bits) + (activations == .int8 ? "a8" : "a16")

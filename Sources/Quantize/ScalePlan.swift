@@ -194,7 +194,7 @@ struct ScalePlan {
           reach = try channelMax(sites[source]).max() ?? 0
           if !isKeys { reach *= Self.valueMargin(element) }
         }
-        let scale = max(reach, 1e-12) / Float(element.cacheLimit ?? 127)
+        let scale = max(reach, 1e-12) / Float(element.symmetricLimit ?? 127)
         elements[state] = element
         states[state] = [Float](repeating: scale, count: graph[state].type.shape[0])
       case .embedding, .add: break

@@ -28,7 +28,8 @@ public struct IntegerInterpreter: Sendable {
   }
 
   private enum Step: Sendable {
-    case embedding(ByteSource, vocabulary: Int, multipliers: [Int32], shift: Int, out: Int)
+    case embedding(
+      ByteSource, vocabulary: Int, multipliers: [Int32], columns: [Int8], shift: Int, out: Int)
     case rmsNorm(Int, IntegerNorm, out: Int)
     case linear(Int, ByteSource, IntegerLinear, out: Int)
     case rope(Int, table: [Int16], headDim: Int, out: Int)
@@ -82,18 +83,20 @@ public struct IntegerInterpreter: Sendable {
       }
       return Double(scale)
     }
-    func weights() throws(DiagnosticError) -> (Constant, ByteSource) {
+    func weights(_ element: ElementType = .int8) throws(DiagnosticError) -> (Constant, ByteSource) {
       let (_, constant, data) = try reading.constant(operation, 1)
-      guard constant.type.element == .int8, data.encoding == .dense(.int8),
+      guard constant.type.element == element, data.encoding == .dense(element),
         constant.type.shape.rank == 2
       else {
-        throw GraphReading.malformed(operation, "'\(constant.name)' must be an int8 matrix")
+        throw GraphReading.malformed(
+          operation, "'\(constant.name)' must be an \(element.rawValue) matrix")
       }
       return (constant, data.bytes)
     }
     switch operation.code {
     case .embedding:
-      let (constant, bytes) = try weights()
+      let hasFactors = operation.operands.count > 3
+      let (constant, bytes) = try weights(hasFactors ? .int4 : .int8)
       let out = try result(.int32)
       let rows = constant.type.shape[0]
       guard constant.type.shape[1] == reading.width(out) else {
@@ -102,6 +105,8 @@ public struct IntegerInterpreter: Sendable {
       return .embedding(
         bytes, vocabulary: rows,
         multipliers: try reading.integers(operation, 2, Int32.self, count: rows),
+        columns: hasFactors
+          ? try reading.integers(operation, 3, Int8.self, count: reading.width(out)) : [],
         shift: try reading.shift(operation, "shift"), out: out)
     case .rmsNorm:
       let x = try value(0, .int32)
@@ -157,7 +162,7 @@ public struct IntegerInterpreter: Sendable {
       guard width % shape[0] == 0, width / shape[0] <= shape[2] else {
         throw GraphReading.malformed(operation, "the cache does not fit the value")
       }
-      guard let limit = reading.graph[state].type.element.cacheLimit else {
+      guard let limit = reading.graph[state].type.element.symmetricLimit else {
         throw GraphReading.malformed(operation, "the cache must hold int8 or int4")
       }
       return .kvWrite(
@@ -291,7 +296,8 @@ public struct IntegerInterpreter: Sendable {
     ) throws(DiagnosticError) -> Int? {
       let n = ids.count
       switch step {
-      case .embedding(let bytes, let vocabulary, let multipliers, let shift, let out):
+      case .embedding(
+        let bytes, let vocabulary, let multipliers, let columns, let shift, let out):
         if let bad = ids.first(where: { $0 < 0 || Int($0) >= vocabulary }) {
           throw DiagnosticError(
             "reference.token", "token \(bad) is outside the vocabulary of \(vocabulary)")
@@ -302,7 +308,8 @@ public struct IntegerInterpreter: Sendable {
           int32: { to in
             bytes.withInt8 {
               IntegerKernels.embedding(
-                ids, table: $0, d: d, multipliers: multipliers, shift: shift, out: to)
+                ids, table: $0, d: d, multipliers: multipliers, columns: columns, shift: shift,
+                out: to)
             }
           })
         return out

@@ -3,17 +3,18 @@ import TensorCore
 /// The operations of `Docs/Numerics.md`, each under the name it has there. Arguments are known to
 /// fit: the interpreter checks shapes and attributes before anything runs.
 enum IntegerKernels {
-  /// `embedding`: rows of an int8 table on the residual scale.
+  /// `embedding`: rows of a table on the residual scale, each column times its factor where there are some.
   static func embedding(
-    _ ids: [Int32], table: UnsafePointer<Int8>, d: Int, multipliers: [Int32], shift: Int,
-    out: UnsafeMutablePointer<Int32>
+    _ ids: [Int32], table: UnsafePointer<Int8>, d: Int, multipliers: [Int32],
+    columns: [Int8] = [], shift: Int, out: UnsafeMutablePointer<Int32>
   ) {
     for (t, id) in ids.enumerated() {
       let row = table + Int(id) * d
       let multiplier = Int64(multipliers[Int(id)])
       for i in 0..<d {
+        let number = Int64(row[i]) &* (columns.isEmpty ? 1 : Int64(columns[i]))
         out[t * d + i] = Int32(
-          truncatingIfNeeded: Natural.shift(Int64(row[i]) &* multiplier, Int64(shift)))
+          truncatingIfNeeded: Natural.shift(number &* multiplier, Int64(shift)))
       }
     }
   }

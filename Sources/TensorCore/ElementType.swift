@@ -4,8 +4,8 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
   case int4, int8, uint8, int16, uint16, int32, uint32, int64
   case float16, bfloat16, float32
 
-  /// Bytes of one element in memory. Numbers of four bits have a byte each, but for the caches of a program,
-  /// where two share one.
+  /// Bytes of one element in memory. Numbers of four bits have a byte each, but for a program's caches and embedding
+  /// table, where two share one.
   public var byteCount: Int {
     switch self {
     case .bool, .int4, .int8, .uint8: 1
@@ -37,8 +37,8 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// The largest magnitude of keys and values held as this type; nil for types that caches do not have.
-  public var cacheLimit: Int? {
+  /// The largest magnitude of numbers symmetric around zero in caches and tables; nil for types they do not have.
+  public var symmetricLimit: Int? {
     self == .int8 ? 127 : self == .int4 ? 7 : nil
   }
 }

@@ -51,15 +51,20 @@ struct ParamsBuilder {
     _ id: ConstantID, of graph: Graph
   ) throws(DiagnosticError) -> (offset: Int, rowBytes: Int) {
     let type = graph[id].type
-    let width = type.shape.rank == 2 ? type.shape[1] * type.element.byteCount : 0
+    let isPacked = type.element == .int4
+    let columns = type.shape.rank == 2 ? type.shape[1] : 0
+    let width = isPacked ? columns / 2 : columns * type.element.byteCount
     let pitch = (width + 15) / 16 * 16
-    if pitch == width { return (try place(id, of: graph).offset, pitch) }
+    if pitch == width, !isPacked { return (try place(id, of: graph).offset, pitch) }
     guard let known = offsets[id] else {
-      guard let data = graph[id].data, data.bytes.count == type.byteCount, width > 0 else {
+      guard let data = graph[id].data, data.bytes.count == type.byteCount, width > 0,
+        !isPacked || columns % 2 == 0
+      else {
         throw DiagnosticError(
           "codegen.constant", "has no rows", at: SourceLocation(element: graph[id].name))
       }
-      let padded = data.bytes.withBytes { raw in
+      let rows = isPacked ? Self.packedRows(data.bytes, columns: columns) : data.bytes
+      let padded = rows.withBytes { raw in
         stride(from: 0, to: raw.count, by: width).flatMap {
           Array(raw[$0..<$0 + width]) + [UInt8](repeating: 0, count: pitch - width)
         }
@@ -69,6 +74,21 @@ struct ParamsBuilder {
       return (offset, pitch)
     }
     return (known, pitch)
+  }
+
+  /// Rows of numbers of −7 … 7, two in a byte: 16 times that of a row's second half and that of its first.
+  static func packedRows(_ numbers: ByteSource, columns: Int) -> ByteSource {
+    let half = columns / 2
+    return ByteSource(
+      numbers.withBytes { raw in
+        [UInt8](unsafeUninitializedCapacity: raw.count / 2) { out, count in
+          count = raw.count / 2
+          for i in 0..<count {
+            let at = i / half * columns + i % half
+            out[i] = raw[at] &+ raw[at + half] << 4
+          }
+        }
+      })
   }
 
   /// The place of the table of all layers' rotations.

@@ -42,7 +42,7 @@ struct OperationLowering {
     case .kvWrite: try lowerCacheWrite(reader, &params, &body)
     case .attention: try lowerAttention(reader, &params, &body)
     case .embedding:
-      try lowerEmbedding(reader, &tables, &body)
+      try lowerEmbedding(reader, &params, &tables, &body)
       if state.cacheWidth > 0 { try lowerSelection(&params, &body) }
       if let rope = function.operations.first(where: { $0.code == .rope }) {
         try lowerTurns(OperandReader(lowering: self, operations: [rope]), &params, &body)
@@ -92,7 +92,8 @@ struct OperationLowering {
       ).bytes
     case .embedding:
       guard let result = operation.results.first else { return 0 }
-      return (function[result].type.byteCount + 15) / 16 * 16 + Self.selectionScratch
+      return Self.embeddingScratch(resultBytes: function[result].type.byteCount)
+        + Self.selectionScratch
     case .linear, .layerNorm, .silu, .gelu, .lut, .mul, .add, .reshape, .transpose, .expand, .slice,
       .concat, .matmul, .scale, .negate,
       .softmax, .causalMask, .positionRows, .cacheWrite, .cacheRead:

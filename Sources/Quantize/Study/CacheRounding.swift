@@ -58,7 +58,7 @@ struct CacheRounding {
           steps: (0..<count).map { heads[$0 / headDim] },
           offsets: QuantizationStudy.paired(
             offsets.map { Float($0) * scale }, headDim: study.turnedHead(producer, in: function)),
-          mostSteps: Float(study.integer[state].type.element.cacheLimit ?? 127)))
+          mostSteps: Float(study.integer[state].type.element.symmetricLimit ?? 127)))
     }
     return result
   }

@@ -48,8 +48,8 @@ extension QuantizationStudy {
         let kind: TensorFidelity.Kind = operation.code == .linear ? .weight : .embedding
         result.append(
           try matrix(
-            id, like: float.operations[index], headDim: turnedHead(index, in: integer), name: name,
-            kind))
+            id, of: operation, like: float.operations[index], headDim: turnedHead(index, in: integer),
+            name: name, kind))
       }
       if let id = operation.results.first {
         let limit =
@@ -101,23 +101,26 @@ extension QuantizationStudy {
   }
 
   private func matrix(
-    _ id: ConstantID, like operation: GraphIR.Operation, headDim: Int?, name: String,
-    _ kind: TensorFidelity.Kind
+    _ id: ConstantID, of operation: GraphIR.Operation, like reference: GraphIR.Operation,
+    headDim: Int?, name: String, _ kind: TensorFidelity.Kind
   ) throws(DiagnosticError) -> TensorFidelity {
-    guard case .constant(let original) = operation.operands[1],
+    guard case .constant(let original) = reference.operands[1],
       let reals = float[original].floats
     else {
       throw DiagnosticError(
         "quantize.operation", "its numbers are unreadable", at: SourceLocation(element: name))
     }
-    let (rounded, scales) = try dequantised(id, headDim: headDim)
+    let (rounded, scales) = try dequantised(id, of: operation, headDim: headDim)
     let columns = integer[id].type.shape[1]
+    let factors = columnFactors(operation, count: columns)
+    let limit = Float(integer[id].type.element.symmetricLimit ?? 127)
     var sums = FidelitySums()
     for i in reals.indices {
-      let clips = abs(reals[i]) > 127.5 * scales[i / columns]
-      sums.add(reals[i], rounded: rounded[i], isClipped: clips)
+      let step = scales[i / columns] * Float(factors?[i % columns] ?? 1)
+      sums.add(reals[i], rounded: rounded[i], isClipped: abs(reals[i]) > (limit + 0.5) * step)
     }
     return sums.fidelity(
-      name, kind, limit: 127 * Double(scales.max() ?? 0), isAccumulated: false)
+      name, kind, limit: Double(limit * (scales.max() ?? 0) * Float(factors?.max() ?? 1)),
+      isAccumulated: false)
   }
 }

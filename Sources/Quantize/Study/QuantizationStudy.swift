@@ -91,9 +91,9 @@ public struct QuantizationStudy: Sendable {
     }
   }
 
-  /// The reals that a quantised matrix stands for, and each row's scale, in the float graph's order.
+  /// The reals that the quantised matrix of an operation stands for, and each row's scale, in the float graph's order.
   func dequantised(
-    _ id: ConstantID, headDim: Int?
+    _ id: ConstantID, of operation: GraphIR.Operation, headDim: Int?
   ) throws(DiagnosticError) -> (values: [Float], scales: [Float]) {
     let constant = integer[id]
     guard constant.type.shape.rank == 2, let scales = constant.type.quant?.scales,
@@ -105,11 +105,22 @@ public struct QuantizationStudy: Sendable {
         at: SourceLocation(element: constant.name))
     }
     let columns = constant.type.shape[1]
+    let factors = columnFactors(operation, count: columns)
     let values = data.bytes.withBytes { raw in
-      raw.enumerated().map { Float(Int8(bitPattern: $1)) * scales[$0 / columns] }
+      raw.enumerated().map {
+        Float(Int8(bitPattern: $1)) * scales[$0 / columns] * Float(factors?[$0 % columns] ?? 1)
+      }
     }
     return (
       Self.paired(values, headDim: headDim, size: columns), Self.paired(scales, headDim: headDim)
     )
+  }
+
+  /// The factors of an embedding table's columns, where it has some.
+  func columnFactors(_ operation: GraphIR.Operation, count: Int) -> [Int8]? {
+    guard operation.code == .embedding, operation.operands.count > 3,
+      case .constant(let id) = operation.operands[3]
+    else { return nil }
+    return integer[id].data?.integers(Int8.self, count: count)
   }
 }
