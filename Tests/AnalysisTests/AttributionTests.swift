@@ -52,6 +52,20 @@ func stagesAddUpToTheIntegerGraph(_ recipe: QuantizationRecipe, _ biased: Bool) 
   }
 }
 
+/// Stages of four bits are rounded by the study as by the integer graph, and are to blame for nearly all.
+@Test(arguments: [
+  ("values=4", RoundingStage.values), ("keys=4", .keys), ("embeddings=4", .embeddings),
+])
+func stagesOfFourBitsAddUp(_ option: String, _ stage: RoundingStage) throws {
+  let recipe = try #require(QuantizationRecipe(name: "w8a16:\(option)"))
+  let (study, graph, windows) = try study(recipe)
+  let attribution = try Attribution(study, of: graph, on: windows, workers: 2)
+  #expect(attribution.unrounded < attribution.total / 1000)
+  #expect(abs(attribution.arithmetic) < attribution.total / 5)
+  let share = try #require(attribution.shares.first { $0.stage == stage })
+  #expect(share.alone > attribution.total / 2)
+}
+
 @Test func attributionDoesNotDependOnThreads() throws {
   let (study, graph, windows) = try study(.w8a8)
   let one = try Attribution(study, of: graph, on: windows, workers: 1)

@@ -37,6 +37,13 @@ import Testing
     #expect(QuantizationRecipe(name: made.name)?.caches == recipe.caches)
   }
 
+  @Test func embeddingTablesMayHaveFourBits() throws {
+    let recipe = try #require(QuantizationRecipe(name: "w8a8:embeddings=4,values=4"))
+    #expect(recipe.embeddings == .int4 && recipe.caches.bits == (8, 4))
+    #expect(try recipe.with(bitsPerWeight: 4).name == "b4.00a8:embeddings=4,values=4")
+    #expect(QuantizationRecipe(name: "w8a8:embeddings=3") == nil)
+  }
+
   @Test func openCachesHaveToBeDecided() throws {
     let recipe = try #require(QuantizationRecipe(name: "w8a16:kv=auto"))
     #expect(recipe.caches.isOpen)

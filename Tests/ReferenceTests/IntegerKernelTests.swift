@@ -13,6 +13,10 @@ import Testing
     // Row 1 times 3 / 2^2, halves up: 75, -381/4 = -95.25.
     IntegerKernels.embedding([1], table: table, d: 2, multipliers: [9, 3], shift: 2, out: &out)
     #expect(out == [75, -95])
+    // The second column times 5: -1905 / 4 is -476.25.
+    IntegerKernels.embedding(
+      [1], table: table, d: 2, multipliers: [9, 3], columns: [1, 5], shift: 2, out: &out)
+    #expect(out == [75, -476])
   }
 
   private func norm(

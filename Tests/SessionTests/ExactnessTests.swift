@@ -323,6 +323,25 @@ func cachesOfFourBitsAreExact(
     model.session.bytes(of: .state).count < wide.session.bytes(of: .state).count)
 }
 
+/// Embedding tables of four bits: rows that are no multiple of 16 bytes, tied and not, single tokens and batches.
+@Test(
+  arguments: ["alif-e7-hp", "corstone-300-u55-32", "alif-e8", "corstone-320"],
+  [("w8a16:embeddings=4", 64, true), ("w8a8:embeddings=4,kv=4", 40, false)])
+func embeddingsOfFourBitsAreExact(
+  _ target: String, _ size: (recipe: String, dim: Int, tied: Bool)
+) throws {
+  var shape = RandomLlama()
+  (shape.dim, shape.tied, shape.batch) = (size.dim, size.tied, 5)
+  let model = try CompiledModel(
+    shape, recipe: #require(QuantizationRecipe(name: size.recipe)), target: target)
+  #expect(model.program.manifest.position.embeddingRowBytes == (size.dim / 2 + 15) / 16 * 16)
+  var random = SplitMix64(seed: 43)
+  try model.compareDecode(
+    (0..<9).map { _ in Int32(random.next() % UInt64(shape.vocabulary)) })
+  model.session.reset()
+  try model.comparePrompts([7, 1, 12])
+}
+
 /// Batches near the beginning run a job of their own, those behind it and across its end the other one.
 @Test(arguments: ["alif-e7-hp", "alif-e8"], [QuantizationRecipe.w8a16, .w8a8])
 func batchesNearTheBeginningAreExact(_ target: String, _ recipe: QuantizationRecipe) throws {

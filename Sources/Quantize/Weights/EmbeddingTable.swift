@@ -75,7 +75,7 @@ struct EmbeddingTable {
       }) else { return nil }
       for c in 0..<columns { squares[c] += Double(row[c]) * Double(row[c]) }
     }
-    guard let top = squares.max(), top.isFinite else { return nil }
+    guard squares.allSatisfy(\.isFinite), let top = squares.max() else { return nil }
     return squares.map {
       top > 0 ? max((127 * Float(($0 / top).squareRoot().squareRoot())).rounded(), 1) : 1
     }
