@@ -207,13 +207,13 @@ struct ModelPipeline {
     return try Quantizer.choices(observed, recipe: recipe, progress: bar.update)
   }
 
-  /// What caches of eight and of four bits cost.
-  func cacheChoices(
+  /// What caches and embeddings of eight and of four bits cost, where a recipe leaves them open.
+  func storageChoices(
     _ observed: ObservedModel, recipe: QuantizationRecipe
-  ) throws(DiagnosticError) -> [CacheChoice] {
+  ) throws(DiagnosticError) -> [StorageChoice] {
     let bar = StagedProgress(quiet: quiet)
     defer { bar.finish() }
-    return try Quantizer.cacheChoices(observed, recipe: recipe, progress: bar.update)
+    return try Quantizer.storageChoices(observed, recipe: recipe, progress: bar.update)
   }
 
   /// Token sequences to calibrate with: the given text, else our own.

@@ -17,6 +17,8 @@ public struct QuantizationRecipe: Hashable, Sendable {
 
   /// What the embedding table holds: `int8`, or `int4` with a factor for each column (``EmbeddingTable``).
   public var embeddings = ElementType.int8
+  /// Whether a budget decides about it (``Quantizer/storageChoices(_:recipe:progress:)``).
+  public var choosesEmbeddings = false
 
   /// What caches hold.
   public var caches = CacheTypes()
@@ -24,8 +26,9 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// Whether channels that tower above the others go a way of their own.
   public var separatesOutliers = true
 
-  /// The option of an embedding table of four bits.
+  /// The options of an embedding table of four bits, and of one that a budget decides about.
   private static let smallTable = "embeddings=4"
+  private static let openTable = "embeddings=auto"
 
   /// The option that leaves outliers where they are.
   private static let withOutliers = "outliers=0"
@@ -55,7 +58,7 @@ public struct QuantizationRecipe: Hashable, Sendable {
 
   /// The recipe called `name`: one of ``all``; or `b3.8a16`, for a mean of 3.8 bits a weight in the
   /// stream. Options may follow a colon: `kv=4` (or `keys=4` or `values=4` alone, or
-  /// `kv=auto`), `embeddings=4`, `rotate=1` (or `stream` or
+  /// `kv=auto`), `embeddings=4` (or `auto`), `rotate=1` (or `stream` or
   /// `values` alone), `outliers=0`, and those of ``WeightMethod``, as in `w4a16:shrinkage=0.05`.
   public init?(name: String) {
     let parts = name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
@@ -84,6 +87,8 @@ public struct QuantizationRecipe: Hashable, Sendable {
         separatesOutliers = false
       } else if option == Self.smallTable {
         embeddings = .int4
+      } else if option == Self.openTable {
+        choosesEmbeddings = true
       } else if !caches.apply(option) {
         options.append(option)
       }
@@ -99,7 +104,8 @@ public struct QuantizationRecipe: Hashable, Sendable {
   /// Throws `DiagnosticError` for bits that no recipe has.
   public func with(bitsPerWeight bits: Double) throws(DiagnosticError) -> QuantizationRecipe {
     let options =
-      (embeddings == .int4 ? [Self.smallTable] : []) + caches.options
+      (choosesEmbeddings ? [Self.openTable] : embeddings == .int4 ? [Self.smallTable] : [])
+      + caches.options
       + [rotations.option, separatesOutliers ? nil : Self.withOutliers].compactMap(\.self)
     let name =
       "b" + String(format: "%.2f", bits) + (activations == .int8 ? "a8" : "a16")

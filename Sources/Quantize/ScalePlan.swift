@@ -61,10 +61,10 @@ struct ScalePlan {
     guard let function = graph.function("score") ?? graph.function("decode") else {
       throw DiagnosticError("quantize.function", "the graph has neither 'score' nor 'decode'")
     }
-    guard !recipe.caches.isOpen else {
+    guard !recipe.isOpen else {
       throw DiagnosticError(
-        "quantize.recipe", "what caches hold is chosen by a bound on the divergence, and there is none",
-        wayOut: "compile with --max-kld, or kv=8, values=4 or kv=4")
+        "quantize.recipe", "'\(recipe.name)' leaves bits to a budget, and there is none",
+        wayOut: "compile with --max-kld (embeddings=auto: or --flash), or say kv=8 or 4, embeddings=4")
     }
     let sites = Site.sites(of: function)
     var producer: [ValueID: Int] = [:]

@@ -70,11 +70,13 @@ struct CommandTests {
       SwiftletTool.run([
         "compile", "x", "--target", "alif-b1", "--quant", "w2a2", "-o", scratch.path("o"),
       ]) == 2)
-    // What caches hold is open without a bound.
-    #expect(
-      SwiftletTool.run([
-        "compile", "x", "--target", "alif-b1", "--quant", "w8a16:kv=auto", "-o", scratch.path("o"),
-      ]) == 2)
+    // What caches and tables hold is open without a bound.
+    for (option, goal) in [("kv", []), ("kv", ["--flash", "1MB"]), ("embeddings", [])] {
+      #expect(
+        SwiftletTool.run(
+          ["compile", "x", "--target", "alif-b1", "--quant", "w8a16:\(option)=auto"] + goal
+            + ["-o", scratch.path("o")]) == 2)
+    }
   }
 
   /// Graphs in textual form: what the passes make of them, and what is left.

@@ -42,6 +42,9 @@ import Testing
     #expect(recipe.embeddings == .int4 && recipe.caches.bits == (8, 4))
     #expect(try recipe.with(bitsPerWeight: 4).name == "b4.00a8:embeddings=4,values=4")
     #expect(QuantizationRecipe(name: "w8a8:embeddings=3") == nil)
+    let open = try #require(QuantizationRecipe(name: "b4a16:embeddings=auto"))
+    #expect(open.isOpen && !open.caches.isOpen)
+    #expect(try open.with(bitsPerWeight: 4).isOpen)
   }
 
   @Test func openCachesHaveToBeDecided() throws {

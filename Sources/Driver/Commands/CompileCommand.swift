@@ -33,7 +33,8 @@ struct CompileCommand: ParsableCommand {
         + "and w4a8 for 15-level weights, c4a16 for 16 values chosen for each matrix, w2a16 and w2a8 for "
         + "−1, 0 and 1, b3.8a16 for 3.8 bits a weight in the stream. Options may follow, as in "
         + "w8a8:rotate=1, which spreads outlier channels over all, or w8a16:values=4, where the KV cache holds "
-        + "values of four bits (kv=4: keys too; kv=auto: what --max-kld allows).",
+        + "values of four bits (kv=4: keys too), and w4a16:embeddings=4, whose table of embeddings takes half. "
+        + "kv=auto and embeddings=auto leave that to --max-kld, the latter to --flash, too.",
       valueName: "recipe"))
   var quant = "w8a16"
 
@@ -117,6 +118,10 @@ struct CompileCommand: ParsableCommand {
     }
     if recipe.caches.isOpen, goal.maxKld == nil {
       throw ValidationError("kv=auto chooses by --max-kld; without it say kv=8, values=4 or kv=4")
+    }
+    if recipe.choosesEmbeddings, goal.maxKld == nil, goal.flash == nil {
+      throw ValidationError(
+        "embeddings=auto chooses by --max-kld or --flash; without them say embeddings=4 or nothing")
     }
     if let context, context < 1 { throw ValidationError("--context must be at least 1") }
     guard (0...256).contains(prefill ?? 0) else {

@@ -84,7 +84,7 @@ struct WeightGoalOptions: ParsableArguments {
     let observed = try pipeline.observed(
       pipeline.prepared(model, for: recipe, calibration: calibration), for: recipe,
       calibration: calibration,
-      holdsOut: maxKld != nil)
+      holdsOut: maxKld != nil || recipe.isOpen)
     // Searches by size or rate look at what came out, so only a goal of bits is a bound on them.
     func rounded(_ bits: Double, within: Bool) throws(DiagnosticError) -> Program {
       let recipe = try recipe.with(bitsPerWeight: bits)
@@ -104,12 +104,10 @@ struct WeightGoalOptions: ParsableArguments {
       try rounded(bits, within: false)
     }
     var recipe = recipe
-    if recipe.caches.isOpen || !pipeline.quiet {
+    if recipe.isOpen || !pipeline.quiet {
       let choices = try pipeline.choices(observed, recipe: recipe)
       if !pipeline.quiet { Self.show(choices) }
-      if recipe.caches.isOpen {
-        recipe.caches = try caches(observed, recipe: recipe, weights: choices, pipeline)
-      }
+      if recipe.isOpen { try decide(&recipe, observed, weights: choices, pipeline) }
     }
     if let bitsPerWeight { return try rounded(bitsPerWeight, within: true) }
     if let maxKld {
@@ -210,27 +208,36 @@ struct WeightGoalOptions: ParsableArguments {
     return best
   }
 
-  /// What caches are to hold: what takes the fewest bytes within the bound on the divergence.
-  private func caches(
-    _ observed: ObservedModel, recipe: QuantizationRecipe, weights: [WeightChoice],
+  /// Decides what a recipe leaves open: caches and embeddings that take the fewest bytes within the bound on the
+  /// divergence, or lose least in the read-only memory there is.
+  private func decide(
+    _ recipe: inout QuantizationRecipe, _ observed: ObservedModel, weights: [WeightChoice],
     _ pipeline: ModelPipeline
-  ) throws(DiagnosticError) -> CacheTypes {
-    let choices = try pipeline.cacheChoices(observed, recipe: recipe)
-    let chosen = Quantizer.cheapest(
-      of: choices, weights: weights, count: try Quantizer.weightCount(observed.graph),
-      divergence: maxKld ?? 0)
-    guard let chosen else { return CacheTypes() }
+  ) throws(DiagnosticError) {
+    let choices = try pipeline.storageChoices(observed, recipe: recipe)
+    let count = try Quantizer.weightCount(observed.graph)
+    let chosen =
+      flash.flatMap(Self.bytes).map {
+        Quantizer.best(of: choices, weights: weights, count: count, bytes: $0)
+      }
+      ?? Quantizer.cheapest(
+        of: choices, weights: weights, count: count, divergence: maxKld ?? 0)
+    guard let chosen else { return }
     if !pipeline.quiet {
-      print("key bits  value bits  bytes of caches  divergence (caches alone)")
+      print("bits of keys  values  embeddings  bytes of caches  of embeddings  divergence (these alone)")
       for choice in choices {
+        let isChosen = choice.caches == chosen.caches && choice.embeddings == chosen.embeddings
         print(
           String(
-            format: "%8d  %10d  %15d  %.5f", choice.caches.bits.keys, choice.caches.bits.values,
-            choice.bytes, choice.divergence) + (choice.caches == chosen.caches ? "  chosen" : ""))
+            format: "%12d  %6d  %10d  %15d  %13d  %.5f", choice.caches.bits.keys,
+            choice.caches.bits.values, choice.embeddings == .int4 ? 4 : 8, choice.cacheBytes,
+            choice.tableBytes, choice.divergence) + (isChosen ? "  chosen" : ""))
       }
       print("")
     }
-    return chosen.caches
+    recipe.caches = chosen.caches
+    recipe.embeddings = chosen.embeddings
+    recipe.choosesEmbeddings = false
   }
 
   /// Prints what can be chosen, dearest last.
