@@ -85,6 +85,7 @@ struct WeightGoalOptions: ParsableArguments {
       pipeline.prepared(model, for: recipe, calibration: calibration), for: recipe,
       calibration: calibration,
       holdsOut: maxKld != nil || recipe.isOpen)
+    var recipe = recipe
     // Searches by size or rate look at what came out, so only a goal of bits is a bound on them.
     func rounded(_ bits: Double, within: Bool) throws(DiagnosticError) -> Program {
       let recipe = try recipe.with(bitsPerWeight: bits)
@@ -103,11 +104,21 @@ struct WeightGoalOptions: ParsableArguments {
     func rounded(_ bits: Double) throws(DiagnosticError) -> Program {
       try rounded(bits, within: false)
     }
-    var recipe = recipe
     if recipe.isOpen || !pipeline.quiet {
       let choices = try pipeline.choices(observed, recipe: recipe)
       if !pipeline.quiet { Self.show(choices) }
-      if recipe.isOpen { try decide(&recipe, observed, weights: choices, pipeline) }
+      if recipe.isOpen {
+        let open = try pipeline.storageChoices(observed, recipe: recipe)
+        // What else is in a package shows in one of small embeddings, which fits if any does.
+        var others = 0
+        if flash != nil {
+          (recipe.choosesEmbeddings, recipe.embeddings) = (false, .int4)
+          let report = try rounded(4).manifest.report
+          let table = open.map(\.tableBytes).min() ?? 0
+          others = report.flashBytes - report.weightStreamBytes - table
+        }
+        try decide(&recipe, among: open, beside: others, observed, weights: choices, pipeline)
+      }
     }
     if let bitsPerWeight { return try rounded(bitsPerWeight, within: true) }
     if let maxKld {
@@ -209,16 +220,15 @@ struct WeightGoalOptions: ParsableArguments {
   }
 
   /// Decides what a recipe leaves open: caches and embeddings that take the fewest bytes within the bound on the
-  /// divergence, or lose least in the read-only memory there is.
+  /// divergence, or lose least in the read-only memory there is `beside` other bytes.
   private func decide(
-    _ recipe: inout QuantizationRecipe, _ observed: ObservedModel, weights: [WeightChoice],
-    _ pipeline: ModelPipeline
+    _ recipe: inout QuantizationRecipe, among choices: [StorageChoice], beside others: Int,
+    _ observed: ObservedModel, weights: [WeightChoice], _ pipeline: ModelPipeline
   ) throws(DiagnosticError) {
-    let choices = try pipeline.storageChoices(observed, recipe: recipe)
     let count = try Quantizer.weightCount(observed.graph)
     let chosen =
       flash.flatMap(Self.bytes).map {
-        Quantizer.best(of: choices, weights: weights, count: count, bytes: $0)
+        Quantizer.best(of: choices, weights: weights, count: count, bytes: $0 - others)
       }
       ?? Quantizer.cheapest(
         of: choices, weights: weights, count: count, divergence: maxKld ?? 0)
