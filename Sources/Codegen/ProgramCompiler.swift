@@ -187,7 +187,7 @@ public struct ProgramCompiler {
       // Nothing is encoded for a target that cannot hold the parts whose size is already known.
       let plan = try MemoryPlan(
         sizes: [.arena: arena, .state: state.bytes], target: target,
-        advice: { Self.advice($0, room: $1, state) })
+        advice: { SizeAdvice(state: state).text($0, room: $1) })
       return Candidate(
         scheduled: scheduled, state: state, alignment: alignment,
         nearPositions: Self.nearPositions(state.caches.context, batch: prefill?.tokens ?? 1),
@@ -217,48 +217,13 @@ public struct ProgramCompiler {
     return batch > 1 && batch <= positions && positions <= context / 2 ? positions : nil
   }
 
-  /// What would make a region fit into `room` bytes, about; nil where nobody knows.
-  private static func advice(
-    _ region: Region, room: Int, _ state: StateLayout, _ packed: WeightPacker.Result? = nil,
-    tables: Int = 0
-  ) -> String? {
-    switch region {
-    case .state:
-      [fewerCacheBits(state, room: room), shorterContext(state, room: room)].compactMap(\.self)
-        .reduce(nil) { all, next in all.map { "\($0), or \(next)" } ?? next }
-    case .weights: packed.flatMap { fewerBits($0, tables: tables, room: room) }
-    case .arena, .near, .params: nil
-    }
-  }
-
-  /// The longest context whose caches fit into `room` bytes, about; nil for none worth the name.
-  private static func shorterContext(_ state: StateLayout, room: Int) -> String? {
-    let positions = state.caches.context * room / max(state.bytes, 1) / 16 * 16
-    return positions >= 16 && positions < state.caches.context ? "--context \(positions)" : nil
-  }
-
-  /// Fewer bits for values, or for keys too, with which the caches would fit into `room` bytes, about.
-  private static func fewerCacheBits(_ state: StateLayout, room: Int) -> String? {
-    let (keys, values) = state.cacheParts
-    let bits = (keys: state.caches.keys.stream.bits, values: state.caches.values.stream.bits)
-    var bytes = state.bytes
-    if bits.values == 8 {
-      bytes -= values / 2
-      if bytes <= room { return "values of 4 bits (--quant …:values=4)" }
-    }
-    if bits.keys == 8 { bytes -= keys / 2 }
-    return bytes <= room && bytes < state.bytes ? "keys and values of 4 bits (--quant …:kv=4)" : nil
-  }
-
-  /// Bits a weight at which the weights region would fit into `room` bytes; nil when none would do. Of its
-  /// `tables` bytes, what is no weight stream stays as it is, and other regions take what they took.
-  private static func fewerBits(
-    _ packed: WeightPacker.Result, tables: Int, room: Int
-  ) -> String? {
-    guard packed.weightCount > 0 else { return nil }
-    let streams = packed.streamBytes - (tables - room)
-    let bits = (Double(streams) * 80 / Double(packed.weightCount)).rounded(.down) / 10
-    return bits >= 1.6 ? "--bits-per-weight \(bits)" : nil
+  /// Bytes of a function's embedding table, if it has eight bits.
+  private static func wideTable(_ function: Function, of graph: Graph) -> Int {
+    guard let operation = function.operations.first(where: { $0.code == .embedding }),
+      operation.operands.count > 1
+    else { return 0 }
+    let table = graph.type(of: operation.operands[1], in: function)
+    return table.element == .int8 ? table.byteCount : 0
   }
 
   /// Bytes of a row of the table of a function's embeddings.
@@ -323,7 +288,12 @@ public struct ProgramCompiler {
     ]
     let memory = try MemoryPlan(
       sizes: sizes, target: target, keepsStateApart: fetch.rooms.keepsStateApart,
-      advice: { Self.advice($0, room: $1, candidate.state, packed, tables: tables.bytes) })
+      advice: {
+        SizeAdvice(
+          state: candidate.state, packed: packed, tables: tables.bytes,
+          wideTable: Self.wideTable(candidate.scheduled[0].function, of: graph)
+        ).text($0, room: $1)
+      })
     var decode = DecodeEstimate(accelerator: accelerator, regions: memory.entries)
     decode.add(emitted.events[0])
     for (region, bytes) in emitted.decodeBytes {

@@ -31,6 +31,28 @@ import Testing
     #expect(model.program.manifest.report.bitsPerWeight < bits + 0.5)
   }
 
+  /// A large table first of all; where that does not do, bits that its half leaves.
+  @Test func smallerEmbeddingsFit() throws {
+    var shape = RandomLlama()
+    (shape.vocabulary, shape.tied) = (3000, true)
+    func compiled(_ recipe: String, _ size: String) throws -> CompiledModel {
+      try CompiledModel(
+        shape, recipe: #require(QuantizationRecipe(name: recipe)), target: "corstone-300",
+        sizes: ["ddr": size])
+    }
+    func advice(_ size: String) throws -> String {
+      let error = try #require(throws: DiagnosticError.self) { _ = try compiled("w8a16", size) }
+      return try #require(
+        error.diagnostics.first { $0.code == "target.too-small" }?.wayOut)
+    }
+    #expect(try advice("210KiB").contains("embeddings of 4 bits (--quant …:embeddings=4)"))
+    _ = try compiled("w8a16:embeddings=4", "210KiB")
+    let both = try advice("140KiB")
+    let bits = try #require(
+      both.firstMatch(of: #/bits-per-weight ([0-9.]+) with --quant …:embeddings=4/#)?.1)
+    _ = try compiled("b\(bits)a16:adapt=0,embeddings=4", "140KiB")
+  }
+
   @Test func aShorterContextFits() throws {
     var shape = RandomLlama()
     shape.context = 512
