@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prints what quantisation costs against its bars, as Markdown. usage: quantisation.sh SWIFTLET PYTHON [PART...]
-# Parts: stories, homehub, smollm (the bars; default the first two), caches (those of four bits), and more (recipes
-# beside the bars).
+# Parts: stories, homehub, smollm (the bars; default the first two), storage (caches and embeddings of four bits), and
+# more (recipes beside the bars).
 # Models that are not beside the checkout (or in SWIFTLET_SHARED) are left out. smollm takes long: half
 # an hour for a row on two cores. ROWS, where set, names the recipes of its rows.
 #
@@ -157,26 +157,40 @@ if [[ $parts == *" smollm "* && -f $smollm ]]; then
   fi
 fi
 
-if [[ $parts == *" caches "* ]]; then
+if [[ $parts == *" storage "* ]]; then
   heading
   if [ -d "$stories" ]; then
-    for recipe in w8a16 w8a16:values=4 w8a16:keys=4 w8a16:kv=4; do
+    for recipe in w8a16 w8a16:embeddings=4 w8a16:values=4 w8a16:keys=4 w8a16:kv=4 b4.5a16 \
+      b4.5a16:embeddings=4 b4.5a16:values=4; do
       story "$recipe" compiled 4000 - -
     done
-    story b4.5a16:values=4 compiled 4000 - -
+    # In the same read-only memory.
+    for size in 260KB 300KB 330KB; do
+      for recipe in w8a16 w8a16:embeddings=auto; do
+        rm -rf "$work/fit"
+        "$swiftlet" compile "$stories/stories260K.bin" --tokenizer "$stories/tok512.bin" --json \
+          --target alif-e7-hp --quant "$recipe" --flash "$size" -o "$work/fit" >"$work/fit.json"
+        kld=$("$swiftlet" evaluate "$work/fit" --model "$stories/stories260K.bin" --json \
+          --tokenizer "$stories/tok512.bin" --text "$shared/data/tinystories_val.txt" \
+          --max-tokens 4000 | of '"KLD %.4f" % d["kld_mean"]')
+        line stories260K "$(of 'd["quant"]' <"$work/fit.json"), compiled" "≤ $size" \
+          "$(of 'd["flash_bytes"]' <"$work/fit.json") bytes, $kld" – ""
+      done
+    done
   fi
-  for recipe in b4a16 b4a16:values=4 b4a16:kv=4; do
+  for recipe in b4a16 b4a16:embeddings=4 b4a16:values=4 b4a16:kv=4; do
     rm -rf "$work/hub"
     "$swiftlet" compile "$hub/homehub.bin" --calibration "$hub/calibration.txt" \
-      --target alif-e7-he --quant "$recipe" --json -o "$work/hub" >/dev/null
+      --target alif-e7-he --quant "$recipe" --json -o "$work/hub" >"$work/hub.json"
     got=$("$swiftlet" evaluate "$work/hub" --task "$hub/test.jsonl" --json |
       of 'd["exact_match"] * 100')
-    line HomeHub "$recipe, compiled" – "exact match $got" – ""
+    line HomeHub "$recipe, compiled" – \
+      "exact match $got, $(of 'd["flash_bytes"]' <"$work/hub.json") bytes of flash" – ""
   done
   if [ -f "$smollm" ]; then
     wiki=$shared/data/wikitext2_valid.txt
     tail -c +300000 "$wiki" >"$work/calibration.txt"
-    for recipe in w8a16 w8a16:values=4 w8a16:keys=4 w8a16:kv=4; do
+    for recipe in w8a16 w8a16:embeddings=4 w8a16:values=4 w8a16:keys=4 w8a16:kv=4; do
       text SmolLM2-135M "$smollm" alif-e8-hp integer "$recipe" "$wiki" 2048 - - - \
         --calibration "$work/calibration.txt"
     done

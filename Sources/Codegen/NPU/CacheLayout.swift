@@ -1,5 +1,6 @@
 import EthosUISA
 import Support
+import TensorCore
 
 /// How keys and values lie in the state region: as weight streams of convolutions over queries and over
 /// the powers of scores, every number a byte, or half of one, at a place of its own (``RawWeightStream``).
@@ -169,6 +170,8 @@ struct StreamForm {
 
   /// Bytes of the stream, a multiple of 16.
   var bytes: Int { template.count }
+  /// What its bytes are to operations that multiply them by one or nothing: two numbers of 4 bits have no sign.
+  var element: ElementType { stream.bits == 4 ? .uint8 : .int8 }
   /// Bytes before the first weight, and from where on there are none.
   let start: Int
   let end: Int

@@ -8,10 +8,12 @@ struct CacheWriteScratch {
   /// Rows of the batch, and channels of all heads.
   let rows: Int
   let width: Int
+  /// Whether two numbers share a byte.
+  let isPacked: Bool
 
-  /// Numbers as the stream has them, those of rows that hold a token, two of them in each byte, and the bytes of
-  /// eight positions of one row.
-  var bytes: Int { 3 * padded(rows * width) + padded(width * 8) }
+  /// Numbers as the stream has them, those of rows that hold a token, two of them in each byte where they are packed,
+  /// and the bytes of eight positions of one row.
+  var bytes: Int { (isPacked ? 3 : 2) * padded(rows * width) + padded(width * 8) }
 
   private func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
 }
@@ -55,20 +57,21 @@ extension OperationLowering {
       multiplier: UInt32(multiplier), shift: try reader.attribute("shift"),
       minimum: zero - stream.limit, maximum: zero > 0 ? zero + stream.limit : nil, zeroPoint: zero,
       usesTable: usesTable)
-    numbers = numbers.unsignedBytes
+    let element = write.form.element
+    numbers.element = element
     if rows > 1 {
       // Rows without a token leave the zeros of their places.
-      let held = body.map(.uint8, 1, rows, width)
+      let held = body.map(element, 1, rows, width)
       body.elementwise(
-        .mul, numbers, .tensor(NPUTensor(.state, state.slots, .uint8, 1, rows, 1)), held)
+        .mul, numbers, .tensor(NPUTensor(.state, state.slots, element, 1, rows, 1)), held)
       write.store(stream.bits == 4 ? write.packed(held, &body) : held, rows: rows, &body)
     } else if write.isKeys {
       write.addKeys(
         stream.bits == 4 ? write.packed(numbers, &body) : numbers,
-        NPUTensor(.state, state.keySlots, .uint8, 1, 1, 2 * state.cacheWidth), &body)
+        NPUTensor(.state, state.keySlots, element, 1, 1, 2 * state.cacheWidth), &body)
     } else {
       write.addValues(
-        numbers, NPUTensor(.state, state.slots, .uint8, 1, width, stream.bits), &body)
+        numbers, NPUTensor(.state, state.slots, element, 1, width, stream.bits), &body)
     }
   }
 
@@ -79,7 +82,7 @@ extension OperationLowering {
     if function.tokens > 1 {
       body.copy(
         NPUTensor(.state, state.validity, .int16, 1, function.tokens, 1),
-        to: NPUTensor(.state, state.slots, .uint8, 1, function.tokens, 1))
+        to: NPUTensor(.state, state.slots, .int8, 1, function.tokens, 1))
       return
     }
     let (width, layout) = (state.cacheWidth, state.caches)
@@ -97,7 +100,7 @@ extension OperationLowering {
     let bytes = places.shape.depth
     body.elementwise(
       .mul, ones.viewed(1, width, bytes), .tensor(places),
-      NPUTensor(.state, state.slots, .uint8, 1, width, bytes))
+      NPUTensor(.state, state.slots, layout.values.element, 1, width, bytes))
 
     let slots = layout.keySlots
     var place = NPUTensor(.state, state.selection + 16, .int16, 1, 1, slots)
@@ -106,7 +109,7 @@ extension OperationLowering {
       body.elementwise(
         .add, eight.viewed(1, 1, 4), .tensor(eight.viewed(1, 1, 4, from: 4)), place)
     }
-    let keySlots = NPUTensor(.state, state.keySlots, .uint8, 1, 1, 2 * width)
+    let keySlots = NPUTensor(.state, state.keySlots, layout.keys.element, 1, 1, 2 * width)
     let group = 16 / slots
     if CacheWrite.hasWholeGroups(layout) {
       body.elementwise(
@@ -179,7 +182,7 @@ private struct CacheWrite {
     _ heads: Range<Int>, _ height: Int, _ width: Int, _ depth: Int, strideY: Int, strideX: Int,
     at place: Int
   ) -> NPUTensor {
-    var map = NPUTensor(isKeys ? .keys : .values, offset, .uint8, 1, 1, 1).viewed(
+    var map = NPUTensor(isKeys ? .keys : .values, offset, form.element, 1, 1, 1).viewed(
       height, width, depth, strideY: strideY, strideX: strideX,
       from: heads.lowerBound * headBytes + place)
     map.reach = offset + heads.lowerBound * headBytes..<offset + heads.upperBound * headBytes
@@ -297,7 +300,7 @@ private struct CacheWrite {
     let count = layout.keySlots
     let group = 16 / count
     /// The bytes of all places beside each other, group by group of eight channels; or one after the other.
-    let bytes = body.map(.uint8, 1, 1, count * width)
+    let bytes = body.map(form.element, 1, 1, count * width)
     func all(_ map: NPUTensor) -> NPUTensor {
       isWhole
         ? map.viewed(width / group, count, group)
@@ -328,7 +331,7 @@ private struct CacheWrite {
     let eight = slots.shape.depth
     // Bytes that have a value in one half get another in the other half.
     let mode: ISA.ElementwiseMode = rowsPerByte > 1 ? .add : .max
-    let bytes = body.map(.uint8, 1, width, eight)
+    let bytes = body.map(form.element, 1, width, eight)
     body.elementwise(.mul, slots, .tensor(source.viewed(1, width, 1)), bytes)
     for run in runs {
       if run.columnStride == eight {
@@ -360,6 +363,7 @@ private struct CacheWrite {
     _ bytes: NPUTensor, _ there: NPUTensor, _ mode: ISA.ElementwiseMode,
     _ body: inout KernelSequence
   ) {
-    body.elementwise(mode, there, .tensor(bytes), there)
+    let place = there.unsignedBytes
+    body.elementwise(mode, place, .tensor(bytes.unsignedBytes), place)
   }
 }

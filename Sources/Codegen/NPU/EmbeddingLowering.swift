@@ -37,9 +37,10 @@ extension OperationLowering {
       shift: try reader.attribute("shift"))
   }
 
-  /// What ``lowerEmbedding(_:_:_:_:)`` keeps between its operations, for a result of that many bytes.
-  static func embeddingScratch(resultBytes: Int) -> Int {
+  /// What ``lowerEmbedding(_:_:_:_:)`` keeps between its operations: the result, and of packed tables a byte for
+  /// each number.
+  static func embeddingScratch(resultBytes: Int, isPacked: Bool) -> Int {
     func padded(_ bytes: Int) -> Int { (bytes + 15) / 16 * 16 }
-    return padded(resultBytes) + padded(resultBytes / 4)
+    return padded(resultBytes) + (isPacked ? padded(resultBytes / 4) : 0)
   }
 }

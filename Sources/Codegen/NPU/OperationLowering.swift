@@ -79,7 +79,10 @@ struct OperationLowering {
       ).bytes
     case .kvWrite:
       guard let x = type(0) else { return 0 }
-      return CacheWriteScratch(rows: x.shape[0], width: x.shape[1]).bytes
+      let streams = [state.caches.keys.stream, state.caches.values.stream]
+      return CacheWriteScratch(
+        rows: x.shape[0], width: x.shape[1], isPacked: streams.contains { $0.bits == 4 }
+      ).bytes
     case .attention:
       guard let heads = operation.int("heads"), let kvHeads = operation.int("kv_heads"),
         kvHeads > 0,
@@ -92,7 +95,8 @@ struct OperationLowering {
       ).bytes
     case .embedding:
       guard let result = operation.results.first else { return 0 }
-      return Self.embeddingScratch(resultBytes: function[result].type.byteCount)
+      return Self.embeddingScratch(
+        resultBytes: function[result].type.byteCount, isPacked: type(1)?.element == .int4)
         + Self.selectionScratch
     case .linear, .layerNorm, .silu, .gelu, .lut, .mul, .add, .reshape, .transpose, .expand, .slice,
       .concat, .matmul, .scale, .negate,

@@ -40,7 +40,7 @@ struct PackageSummary {
         "\(Console.bytes(report.weightStreamBytes)), "
           + String(format: "%.2f bits a weight", report.bitsPerWeight)
       ),
-    ] + tiers + caches + [
+    ] + tiers + table + caches + [
       (
         "a token",
         "\(manifest.jobs.count { $0.name == "decode" }) NPU job, \(report.cpuOps) CPU kernels"
@@ -82,6 +82,11 @@ struct PackageSummary {
     }
     guard !parts.isEmpty, let others = place(.weights)?.memory else { return [] }
     return [("of them", parts.joined(separator: ", ") + ", the others in \(others)")]
+  }
+
+  private var table: [(String, String)] {
+    let bytes = manifest.position.embeddingRowBytes * manifest.model.vocabulary
+    return bytes > 0 ? [("embedding table", Console.bytes(bytes))] : []
   }
 
   private var caches: [(String, String)] {
