@@ -18,7 +18,9 @@ struct SizeAdvice {
       case .weights: [smallerTable(room), fewerBits(room), both(room)]
       case .arena, .near, .params: []
       }
-    return ways.compactMap(\.self).reduce(nil) { all, next in all.map { "\($0), or \(next)" } ?? next }
+    return ways.compactMap(\.self).reduce(nil) { all, next in
+      all.map { "\($0), or \(next)" } ?? next
+    }
   }
 
   /// The longest context whose caches fit; nil for none worth the name.

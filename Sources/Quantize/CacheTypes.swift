@@ -29,7 +29,8 @@ public struct CacheTypes: Hashable, Sendable {
       return true
     }
     let pair = option.split(separator: "=")
-    guard pair.count == 2, let type = pair[1] == "4" ? ElementType.int4 : pair[1] == "8" ? .int8 : nil
+    guard pair.count == 2,
+      let type = pair[1] == "4" ? ElementType.int4 : pair[1] == "8" ? .int8 : nil
     else { return false }
     switch pair[0] {
     case "kv": (keys, values) = (type, type)

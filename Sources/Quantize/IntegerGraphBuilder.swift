@@ -400,7 +400,8 @@ struct IntegerGraphBuilder {
       let table = EmbeddingTable(data, rows: shape[0], columns: shape[1])
     else {
       throw failure(
-        operation, "'\(constant.name)' is not a matrix of finite numbers with an even number of columns")
+        operation,
+        "'\(constant.name)' is not a matrix of finite numbers with an even number of columns")
     }
     let made = add(
       name, .int4, shape.dimensions, quant: QuantParams(scales: table.scales, axis: 0)

@@ -64,7 +64,8 @@ struct ScalePlan {
     guard !recipe.isOpen else {
       throw DiagnosticError(
         "quantize.recipe", "'\(recipe.name)' leaves bits to a budget, and there is none",
-        wayOut: "compile with --max-kld (embeddings=auto: or --flash), or say kv=8 or 4, embeddings=4")
+        wayOut:
+          "compile with --max-kld (embeddings=auto: or --flash), or say kv=8 or 4, embeddings=4")
     }
     let sites = Site.sites(of: function)
     var producer: [ValueID: Int] = [:]

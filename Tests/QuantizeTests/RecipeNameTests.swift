@@ -18,7 +18,8 @@ import Testing
   @Test(arguments: [
     "w5a16", "b9a16", "b0.1a16", "b4a4", "ba16", "bnana8", "w4a16:levels=0", "w4a16:codebook=17",
     "c4a16:codebook=1", "w4a16:x=1",
-    "w8a16:kv=2", "w8a16:keys", "w8a16:kv=4=4", "w4a16:shrinkage", "b4a16:power=2", "w4a16:shrinkage=-1", "w8a16:levels=1e99",
+    "w8a16:kv=2", "w8a16:keys", "w8a16:kv=4=4", "w4a16:shrinkage", "b4a16:power=2",
+    "w4a16:shrinkage=-1", "w8a16:levels=1e99",
   ])
   func wrongRecipesAreRefused(_ name: String) {
     #expect(QuantizationRecipe(name: name) == nil)

@@ -234,7 +234,9 @@ struct WeightGoalOptions: ParsableArguments {
         of: choices, weights: weights, count: count, divergence: maxKld ?? 0)
     guard let chosen else { return }
     if !pipeline.quiet {
-      print("bits of keys  values  embeddings  bytes of caches  of embeddings  divergence (these alone)")
+      print(
+        "bits of keys  values  embeddings  bytes of caches  of embeddings  divergence (these alone)"
+      )
       for choice in choices {
         let isChosen = choice.caches == chosen.caches && choice.embeddings == chosen.embeddings
         print(

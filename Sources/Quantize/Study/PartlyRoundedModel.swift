@@ -48,7 +48,8 @@ public struct PartlyRoundedModel: LogitModel, Sendable {
       case .linear where stages.contains(.weights), .embedding where stages.contains(.embeddings):
         guard case .constant(let id) = operation.operands[1] else { continue }
         let headDim = study.turnedHead(index, in: integer)
-        replace(index, operand: 1, try study.dequantised(id, of: operation, headDim: headDim).values)
+        replace(
+          index, operand: 1, try study.dequantised(id, of: operation, headDim: headDim).values)
       case .rope where stages.contains(.tables):
         guard case .constant(let id) = operation.operands[2],
           let scale = study.integer[id].type.quant?.scales.first,

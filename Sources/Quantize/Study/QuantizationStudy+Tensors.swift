@@ -48,7 +48,8 @@ extension QuantizationStudy {
         let kind: TensorFidelity.Kind = operation.code == .linear ? .weight : .embedding
         result.append(
           try matrix(
-            id, of: operation, like: float.operations[index], headDim: turnedHead(index, in: integer),
+            id, of: operation, like: float.operations[index],
+            headDim: turnedHead(index, in: integer),
             name: name, kind))
       }
       if let id = operation.results.first {

@@ -148,7 +148,8 @@ private struct WeightCurve {
     guard let first = points.first, let last = points.last, divergence > 0 else { return 8 }
     let wanted = log(divergence)
     if first.loss <= wanted { return first.bits }
-    for (low, high) in zip(points, points.dropFirst()) where low.loss > wanted && high.loss <= wanted {
+    for (low, high) in zip(points, points.dropFirst())
+    where low.loss > wanted && high.loss <= wanted {
       return low.bits + (low.loss - wanted) / (low.loss - high.loss) * (high.bits - low.bits)
     }
     return last.bits

@@ -70,9 +70,11 @@ struct EmbeddingTable {
     var squares = [Double](repeating: 0, count: columns)
     var row = [Float](repeating: 0, count: columns)
     for r in 0..<rows {
-      guard row.withUnsafeMutableBufferPointer({
-        data.readFloats(r * columns..<(r + 1) * columns, into: $0)
-      }) else { return nil }
+      guard
+        row.withUnsafeMutableBufferPointer({
+          data.readFloats(r * columns..<(r + 1) * columns, into: $0)
+        })
+      else { return nil }
       for c in 0..<columns { squares[c] += Double(row[c]) * Double(row[c]) }
     }
     guard squares.allSatisfy(\.isFinite), let top = squares.max() else { return nil }
