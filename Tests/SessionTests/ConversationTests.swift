@@ -9,12 +9,16 @@ import Testing
 /// Conversations that outgrow the context, and such that start with a fixed text.
 @Suite struct ConversationTests {
   /// A full cache forgets the older half but for the first tokens; the rest is as if it had been all.
-  @Test(arguments: [(0, 0), (4, 0), (30, 0), (31, 0), (5, 5), (9, 3)])
-  func rollingKeepsTheNewerHalf(_ keep: Int, _ fixed: Int) throws {
+  @Test(
+    arguments: [(0, 0), (4, 0), (30, 0), (31, 0), (5, 5), (9, 3)],
+    ["w8a16", "w8a16:kv=4,embeddings=4"])
+  func rollingKeepsTheNewerHalf(_ size: (keep: Int, fixed: Int), _ recipe: String) throws {
+    let (keep, fixed) = size
     var random = SplitMix64(seed: 7)
     let prefix = (0..<fixed).map { _ in Int32(random.next() % 64) }
     let model = try CompiledModel(
-      RandomLlama(), recipe: .w8a16, target: "alif-e8", prefix: prefix)
+      RandomLlama(), recipe: #require(QuantizationRecipe(name: recipe)), target: "alif-e8",
+      prefix: prefix)
     var ids = prefix
     for index in 0..<50 {
       let token = Int32(random.next() % 64)
@@ -50,12 +54,18 @@ import Testing
   }
 
   /// A prefix costs nothing when the program runs, and conversations go on as if it had been read.
-  @Test(arguments: ["alif-e7-hp", "alif-e8"], [1, 9, 31])
-  func prefixesAreThereFromTheStart(_ target: String, _ count: Int) throws {
+  @Test(
+    arguments: ["alif-e7-hp", "alif-e8"],
+    [("w8a8", 1), ("w8a8", 9), ("w8a8", 31), ("w8a8:kv=4", 1), ("w8a8:kv=4", 6), ("w8a8:kv=4", 9)])
+  func prefixesAreThereFromTheStart(
+    _ target: String, _ size: (recipe: String, count: Int)
+  ) throws {
+    let count = size.count
     var random = SplitMix64(seed: UInt64(count))
     let prefix = (0..<count).map { _ in Int32(random.next() % 64) }
     let model = try CompiledModel(
-      RandomLlama(), recipe: .w8a8, target: target, prefix: prefix)
+      RandomLlama(), recipe: #require(QuantizationRecipe(name: size.recipe)), target: target,
+      prefix: prefix)
     let session = model.session
     for _ in 0..<2 {
       #expect(session.position == count)

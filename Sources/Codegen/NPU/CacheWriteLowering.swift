@@ -141,12 +141,12 @@ private struct CacheWrite {
   private var channelsPerByte: Int { isKeys ? form.stream.weightsPerByte : 1 }
   private var rowsPerByte: Int { isKeys ? 1 : form.stream.weightsPerByte }
   /// Bytes of a head's channels.
-  private var headDim: Int { layout.channels / channelsPerByte }
+  private var headWidth: Int { layout.channels / channelsPerByte }
 
   /// The bytes of a head by where they are.
   private var runs: [PlaceRun] {
     PlaceRun.split(
-      (0..<headDim).map {
+      (0..<headWidth).map {
         isKeys ? layout.keyPlace($0 * channelsPerByte) : layout.valuePlace($0)
       })
   }
@@ -197,7 +197,7 @@ private struct CacheWrite {
   /// Neighbouring positions that are evenly apart are stored at once: keys as rows of eight channels, values
   /// number by number. Heads, or the parts of a head, take the direction that is left, whichever are more.
   func store(_ source: NPUTensor, rows: Int, _ body: inout KernelSequence) {
-    let width = heads * headDim
+    let width = heads * headWidth
     let places = stride(from: 0, to: rows, by: rowsPerByte).map {
       isKeys ? layout.keyOffset($0) : layout.valueOffset($0)
     }
@@ -235,7 +235,7 @@ private struct CacheWrite {
     _ source: NPUTensor, _ run: PlaceRun, from first: Int, count: Int, step: Int, at: Int,
     _ body: inout KernelSequence
   ) {
-    let width = heads * headDim
+    let width = heads * headWidth
     let parts = parts(run)
     if heads * run.rows <= count * parts.count {
       for head in 0..<heads {
@@ -243,7 +243,7 @@ private struct CacheWrite {
           body.copy(
             source.viewed(
               count, run.columns, 1, strideY: width, strideX: 1,
-              from: first * width + head * headDim + run.first + row * run.columns),
+              from: first * width + head * headWidth + run.first + row * run.columns),
             to: place(
               head..<head + 1, count, run.columns, 1, strideY: step, strideX: run.columnStride,
               at: at + run.place + row * run.rowStride))
@@ -283,19 +283,19 @@ private struct CacheWrite {
       return (0..<run.rows).map {
         Part(
           heads: 0..<heads, count: heads, first: run.first + $0 * run.columns,
-          sourceStride: headDim, place: run.place + $0 * run.rowStride, stride: headBytes)
+          sourceStride: headWidth, place: run.place + $0 * run.rowStride, stride: headBytes)
       }
     }
     return (0..<heads).map {
       Part(
-        heads: $0..<$0 + 1, count: run.rows, first: $0 * headDim + run.first,
+        heads: $0..<$0 + 1, count: run.rows, first: $0 * headWidth + run.first,
         sourceStride: run.columns, place: run.place, stride: run.rowStride)
     }
   }
 
   /// A token's keys at one of the places that share 16 bytes: `slots` is 1 for its own, 0 for the others.
   func addKeys(_ source: NPUTensor, _ slots: NPUTensor, _ body: inout KernelSequence) {
-    let width = heads * headDim
+    let width = heads * headWidth
     let isWhole = Self.hasWholeGroups(layout)
     let count = layout.keySlots
     let group = 16 / count
@@ -319,7 +319,8 @@ private struct CacheWrite {
         let from = isWhole ? count * run.first : slot * width + run.first
         merge(
           bytes.viewed(
-            heads, run.rows, depth, strideY: isWhole ? count * headDim : headDim, strideX: depth,
+            heads, run.rows, depth, strideY: isWhole ? count * headWidth : headWidth,
+            strideX: depth,
             from: from), there, .max, &body)
       }
     }
@@ -327,7 +328,7 @@ private struct CacheWrite {
 
   /// A token's values at one of the places of eight positions: `slots` has one byte that is not zero for it.
   func addValues(_ source: NPUTensor, _ slots: NPUTensor, _ body: inout KernelSequence) {
-    let width = heads * headDim
+    let width = heads * headWidth
     let eight = slots.shape.depth
     // Bytes that have a value in one half get another in the other half.
     let mode: ISA.ElementwiseMode = rowsPerByte > 1 ? .add : .max
@@ -339,7 +340,7 @@ private struct CacheWrite {
         let depth = run.columns * eight
         merge(
           bytes.viewed(
-            heads, run.rows, depth, strideY: headDim * eight, strideX: depth,
+            heads, run.rows, depth, strideY: headWidth * eight, strideX: depth,
             from: run.first * eight),
           place(
             0..<heads, heads, run.rows, depth, strideY: headBytes, strideX: run.rowStride,

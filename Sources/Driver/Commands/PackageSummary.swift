@@ -85,8 +85,9 @@ struct PackageSummary {
   }
 
   private var table: [(String, String)] {
-    let bytes = manifest.position.embeddingRowBytes * manifest.model.vocabulary
-    return bytes > 0 ? [("embedding table", Console.bytes(bytes))] : []
+    let (bytes, isTooLarge) = manifest.position.embeddingRowBytes
+      .multipliedReportingOverflow(by: manifest.model.vocabulary)
+    return bytes > 0 && !isTooLarge ? [("embedding table", Console.bytes(bytes))] : []
   }
 
   private var caches: [(String, String)] {
