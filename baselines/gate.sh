@@ -33,8 +33,9 @@ gate homehub $hub/homehub.bin --task $hub/test.jsonl --text $hub/test.jsonl --ma
 
 stories=$shared/models/stories260K
 if [ -f "$stories/stories260K.bin" ]; then
-  for quant in w8a16 w8a8; do
-    gate stories260K-$quant "$stories/stories260K.bin" --tokenizer "$stories/tok512.bin" \
+  for quant in w8a16 w8a8 w8a16:values=4,embeddings=4; do
+    case $quant in *=4) name=stories260K-int4 ;; *) name=stories260K-$quant ;; esac
+    gate $name "$stories/stories260K.bin" --tokenizer "$stories/tok512.bin" \
       --text "$shared/data/tinystories_val.txt" --max-tokens 6000 --quant $quant --target alif-e7-hp
   done
 fi
