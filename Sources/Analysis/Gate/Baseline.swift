@@ -86,13 +86,16 @@ public struct Baseline: Codable, Sendable, Equatable {
     /// The text and the task.
     public var text: Input?
     public var task: Input?
+    /// Samples and their labels.
+    public var samples: Input?
+    public var labels: Input?
     /// The calibration text, where one was named.
     public var calibration: Input?
     /// The tokenizer, where one was named.
     public var tokenizer: Input?
 
     private enum CodingKeys: String, CodingKey {
-      case stage, model, quant, target, context, text, task, calibration, tokenizer
+      case stage, model, quant, target, context, text, task, samples, labels, calibration, tokenizer
       case maxTokens = "max_tokens"
       case maxCases = "max_cases"
     }

@@ -19,6 +19,9 @@ struct EvaluateCommand: ParsableCommand {
       Such a file may also be given as --text: the right answers are then the text, each after its \
       prompt.
 
+      A .tflite model, plain or with Ethos-U operators as Vela compiles it, runs on --samples, an \
+      array of inputs; --labels says which output should be the largest for each (top-1).
+
       --baseline holds the figures against a file and exits with 3 when one got worse by more than its \
       tolerance; options that are left out come from that file. --record writes it.
 
@@ -27,9 +30,10 @@ struct EvaluateCommand: ParsableCommand {
         swiftlet evaluate out --text story.txt --model model.gguf --max-tokens 512
         swiftlet evaluate model.bin --text val.txt --stage compiled --baseline base.json --record
         swiftlet evaluate model.bin --baseline base.json --junit gate.xml --markdown gate.md
+        swiftlet evaluate kws.tflite --samples words.npy --labels classes.npy
       """)
 
-  @Argument(help: "A model or a package directory.")
+  @Argument(help: "A model, a package directory or a .tflite model.")
   var model: String
 
   @Option(help: "Text to measure on.")
@@ -38,10 +42,17 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "Task file to measure on.")
   var task: String?
 
+  @Option(
+    help: "Inputs of a .tflite model to measure on, of its input's type or as float32 (.npy).")
+  var samples: String?
+
+  @Option(help: "The right output for each of the samples (.npy).")
+  var labels: String?
+
   @Option(help: "The most tokens of the text. Default: 1024.")
   var maxTokens: Int?
 
-  @Option(help: "The most cases of the task. Default: all.")
+  @Option(help: "The most cases of the task, or samples. Default: all.")
   var maxCases: Int?
 
   @Option(help: "float, integer or compiled. Default: float, with a baseline compiled.")
@@ -110,8 +121,9 @@ struct EvaluateCommand: ParsableCommand {
 
   func validate() throws {
     if baseline == nil {
-      guard text != nil || task != nil else {
-        throw ValidationError("name --text FILE, --task FILE, or a --baseline that knows them")
+      guard text != nil || task != nil || samples != nil else {
+        throw ValidationError(
+          "name --text FILE, --task FILE, --samples and --labels, or a --baseline that knows them")
       }
       guard !record else { throw ValidationError("--record needs --baseline FILE") }
       guard junit == nil, markdown == nil, sarif == nil else {
@@ -122,6 +134,13 @@ struct EvaluateCommand: ParsableCommand {
       throw ValidationError(
         "there is no recipe '\(quant)'; choose one of "
           + QuantizationRecipe.all.map(\.name).joined(separator: ", "))
+    }
+    guard samples == nil || (text == nil && task == nil && !attribute) else {
+      throw ValidationError(
+        "--samples are for .tflite models, --text, --task and --attribute for language models")
+    }
+    guard (samples == nil) == (labels == nil) else {
+      throw ValidationError("--samples and --labels go together")
     }
     guard maxTokens ?? 2 >= 2 else { throw ValidationError("--max-tokens must be at least 2") }
     guard maxCases ?? 1 >= 1 else { throw ValidationError("--max-cases must be at least 1") }
@@ -140,6 +159,40 @@ struct EvaluateCommand: ParsableCommand {
       if record, !FileManager.default.fileExists(atPath: path) { return nil }
       return (try Baseline.load(path), path)
     }
+    let workers = jobs ?? ProcessInfo.processInfo.activeProcessorCount
+    if samples != nil || known?.0.settings.samples != nil {
+      try runLabelled(known, workers: workers)
+    } else {
+      try runLanguage(known, workers: workers)
+    }
+  }
+
+  /// Accuracy of a TFLite model on samples.
+  private func runLabelled(_ known: (Baseline, path: String)?, workers: Int) throws {
+    let evaluation = try LabelledEvaluation(
+      model, samples: samples, labels: labels, maxCases: maxCases, baseline: known,
+      records: record)
+    var report = LabelledReport(
+      result: try evaluation.run(
+        workers: workers, checkpoint: checkpoint, resume: resume, quiet: json))
+    if let known {
+      report.gate = GateReport(
+        report.measurement, against: known.0, file: known.path, notes: [])
+    }
+    try write(report.gate)
+    if json {
+      try Console.json(report.json)
+    } else {
+      print(report.terminalText)
+      if let gate = report.gate { print("\n" + gate.terminalText) }
+    }
+    try conclude(report.measurement, report.gate, known: known?.0, onChange: .warn) {
+      path throws(DiagnosticError) in try evaluation.settings(baseline: path)
+    }
+  }
+
+  /// A language model on text and tasks.
+  private func runLanguage(_ known: (Baseline, path: String)?, workers: Int) throws {
     let plan = try EvaluationPlan(
       model,
       EvaluationPlan.Options(
@@ -147,7 +200,6 @@ struct EvaluateCommand: ParsableCommand {
         target: target, context: context, maxTokens: maxTokens, maxCases: maxCases, text: text,
         task: task, calibration: calibration, tokenizer: tokenizer, floatModel: floatModel),
       baseline: known, records: record)
-    let workers = jobs ?? ProcessInfo.processInfo.activeProcessorCount
     if attribute {
       let report = try AttributionReport(plan, workers: workers, quiet: json)
       if json { try Console.json(report.json) } else { print(report.terminalText) }
@@ -167,7 +219,7 @@ struct EvaluateCommand: ParsableCommand {
         report.measurement, against: known.0, file: known.path,
         notes: plan.differences(from: known.0.settings))
     }
-    try write(report)
+    try write(report.gate)
     if json {
       try Console.json(report.json)
     } else {
@@ -177,15 +229,27 @@ struct EvaluateCommand: ParsableCommand {
       }
       if let gate = report.gate { print("\n" + gate.terminalText) }
     }
+    try conclude(
+      report.measurement, report.gate, known: known?.0,
+      onChange: plan.isPackage ? .fail : .warn
+    ) { path throws(DiagnosticError) in
+      try plan.settings(modelName: subject.name, baseline: path)
+    }
+  }
+
+  /// Records the figures where that was asked for; else a gate that failed ends the run.
+  private func conclude(
+    _ measurement: MeasuredFigures, _ gate: GateReport?, known: Baseline?,
+    onChange: Baseline.Checksum.Consequence,
+    settings: (_ baseline: String) throws(DiagnosticError) -> Baseline.Settings
+  ) throws {
     if record, let path = baseline {
       let recorded = Baseline.recorded(
-        report.measurement,
-        settings: try plan.settings(modelName: subject.name, baseline: path),
-        onChange: changedBits ?? (plan.isPackage ? .fail : .warn), changed: changedBits,
-        keeping: known?.0)
+        measurement, settings: try settings(path), onChange: changedBits ?? onChange,
+        changed: changedBits, keeping: known)
       try OutputFile.write(try recorded.text(), to: path)
       if !json { print("\nrecorded \(recorded.figures.count) figures in \(path)") }
-    } else if let gate = report.gate, !gate.passed {
+    } else if let gate, !gate.passed {
       throw GateFailure(
         message: "error: the gate \(gate.file) failed\n"
           + gate.failures.map { "  " + $0.sentence }.joined(separator: "\n")
@@ -195,11 +259,9 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   /// Writes the gate's reports, before a failure ends the run.
-  private func write(_ report: EvaluationReport) throws {
-    guard let gate = report.gate else {
-      // A baseline recorded for the first time has nothing to report against.
-      return
-    }
+  private func write(_ gate: GateReport?) throws {
+    // A baseline recorded for the first time has nothing to report against.
+    guard let gate else { return }
     if let junit { try OutputFile.write(JUnitReport(gate).text, to: junit) }
     if let markdown { try OutputFile.write(gate.markdown, to: markdown) }
     if let sarif {
