@@ -300,7 +300,8 @@ func narrowHeadsShareStreams(
 /// token and in batches that start at even and odd places, with even and odd numbers of rows.
 @Test(
   arguments: [
-    "alif-e7-hp", "corstone-300-u55-32", "corstone-300-u55-64", "alif-e8", "corstone-320",
+    "alif-e7-hp", "corstone-300-u55-32", "corstone-300-u55-64", "alif-e8",
+    "corstone-320-u85-128", "corstone-320-u85-512", "corstone-320-u85-1024",
     "corstone-320-u85-2048",
   ],
   [("kv=4", 64, 2, 2), ("kv=4", 64, 8, 4), ("keys=4", 48, 12, 6), ("values=4", 72, 6, 3)])
