@@ -120,6 +120,13 @@ struct RecognisedModel {
   }
 
   private static func unrecognised(_ source: ByteSource, _ path: String) -> DiagnosticError {
+    if TFLiteModel.matches(source) {
+      return DiagnosticError(
+        "import.unrecognised", "is a TFLite model, which is no language model to compile",
+        at: SourceLocation(file: path),
+        wayOut:
+          "swiftlet simulate runs it, swiftlet evaluate --samples --labels says how accurate it is")
+    }
     var notes: [String] = []
     do {
       _ = try Llama2cFile(source, name: path)

@@ -45,7 +45,7 @@ public struct CacheTypes: Hashable, Sendable {
   private static let openOption = "kv=auto"
 
   /// The options that name them, none for eight bits.
-  public var options: [String] {
+  var options: [String] {
     if isOpen { return [Self.openOption] }
     if keys == .int4, values == .int4 { return ["kv=4"] }
     return (keys == .int4 ? ["keys=4"] : []) + (values == .int4 ? ["values=4"] : [])

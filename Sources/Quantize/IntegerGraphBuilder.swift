@@ -128,25 +128,14 @@ struct IntegerGraphBuilder {
     switch operation.code {
     case .embedding:
       let constant = try constantID(before, 1)
-      if recipe.embeddings == .int4 {
-        let table = try embeddingTable(before, constant)
-        let out = try resultScale()
-        let (multipliers, shift) = try common(before, table.scales.map { Double($0) / out })
-        let multiplier = add(
-          source[constant].name + ".row_multiplier", .int32, [multipliers.count]
-        ) { ConstantData(int32: multipliers) }
-        operation.operands = [
-          before.operands[0], .constant(table.id), .constant(multiplier), .constant(table.columns),
-        ]
-        operation.attributes = ["shift": .int(shift)]
-        return
-      }
-      let table = try weight(before, constant)
+      let table = try embeddingTable(before, constant)
       let out = try resultScale()
       let name = source[constant].name + ".row_multiplier"
       let (multipliers, shift) = try common(before, table.scales.map { Double($0) / out })
       let multiplier = add(name, .int32, [multipliers.count]) { ConstantData(int32: multipliers) }
-      operation.operands = [before.operands[0], .constant(table.id), .constant(multiplier)]
+      operation.operands =
+        [before.operands[0], .constant(table.id), .constant(multiplier)]
+        + (table.columns.map { [.constant($0)] } ?? [])
       operation.attributes = ["shift": .int(shift)]
     case .rmsNorm:
       let gamma = try constantID(before, 1)
@@ -384,10 +373,14 @@ struct IntegerGraphBuilder {
     return (made, scales)
   }
 
-  /// An embedding table of four bits and the factors of its columns.
+  /// An embedding table, and the factors of its columns where it has four bits.
   private mutating func embeddingTable(
     _ operation: GraphIR.Operation, _ id: ConstantID
-  ) throws(DiagnosticError) -> (id: ConstantID, columns: ConstantID, scales: [Float]) {
+  ) throws(DiagnosticError) -> (id: ConstantID, columns: ConstantID?, scales: [Float]) {
+    guard recipe.embeddings == .int4 else {
+      let table = try weight(operation, id)
+      return (table.id, nil, table.scales)
+    }
     let constant = source[id]
     let name = constant.name + ".table"
     if let known = made[name], let columns = made[name + ".columns"],

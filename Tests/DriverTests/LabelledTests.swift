@@ -1,6 +1,7 @@
 import Analysis
 import Containers
 import Foundation
+import Importers
 import Support
 import TensorCore
 import TestKit
@@ -120,6 +121,14 @@ struct LabelledTests {
     #expect(try code(scratch.path("absent.npy"), two) == "file.open")
     #expect(
       SwiftletTool.run(["evaluate", network, "--samples", zeros]) == 2)
+    #expect(
+      SwiftletTool.run([
+        "evaluate", network, "--samples", zeros, "--labels", two, "--quant", "w8a8",
+      ]) == 2)
+    let error = #expect(throws: DiagnosticError.self) {
+      try ModelPipeline(quiet: true).imported(network, ImportOptions())
+    }
+    #expect(error?.diagnostics.first?.wayOut?.contains("--samples") == true)
     #expect(
       SwiftletTool.run([
         "evaluate", network, "--samples", zeros, "--labels", two, "--text", two,

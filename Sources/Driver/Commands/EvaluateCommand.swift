@@ -135,9 +135,8 @@ struct EvaluateCommand: ParsableCommand {
         "there is no recipe '\(quant)'; choose one of "
           + QuantizationRecipe.all.map(\.name).joined(separator: ", "))
     }
-    guard samples == nil || (text == nil && task == nil && !attribute) else {
-      throw ValidationError(
-        "--samples are for .tflite models, --text, --task and --attribute for language models")
+    guard samples == nil || !hasLanguageOption else {
+      throw ValidationError(Self.twoKinds)
     }
     guard (samples == nil) == (labels == nil) else {
       throw ValidationError("--samples and --labels go together")
@@ -161,11 +160,22 @@ struct EvaluateCommand: ParsableCommand {
     }
     let workers = jobs ?? ProcessInfo.processInfo.activeProcessorCount
     if samples != nil || known?.0.settings.samples != nil {
+      guard !hasLanguageOption else { throw ValidationError(Self.twoKinds) }
       try runLabelled(known, workers: workers)
     } else {
       try runLanguage(known, workers: workers)
     }
   }
+
+  /// Whether an option is there that says how language models are measured.
+  private var hasLanguageOption: Bool {
+    [text, task, quant, target, calibration, floatModel, tokenizer].contains { $0 != nil }
+      || stage != nil || maxTokens != nil || context != nil || attribute
+  }
+
+  private static let twoKinds =
+    "--samples are for .tflite models; of the other options they go with --max-cases, --jobs, --checkpoint and those "
+    + "of the gate"
 
   /// Accuracy of a TFLite model on samples.
   private func runLabelled(_ known: (Baseline, path: String)?, workers: Int) throws {

@@ -101,8 +101,11 @@ struct WeightGoalOptions: ParsableArguments {
         graph throws(DiagnosticError) in try compile(graph, recipe)
       }.program
     }
+    // What settles open bits may be the first try of a search, too.
+    var first: (recipe: QuantizationRecipe, program: Program)?
     func rounded(_ bits: Double) throws(DiagnosticError) -> Program {
-      try rounded(bits, within: false)
+      if let first, try recipe.with(bitsPerWeight: bits) == first.recipe { return first.program }
+      return try rounded(bits, within: false)
     }
     if recipe.isOpen || !pipeline.quiet {
       let choices = try pipeline.choices(observed, recipe: recipe)
@@ -113,7 +116,9 @@ struct WeightGoalOptions: ParsableArguments {
         var others = 0
         if flash != nil {
           (recipe.choosesEmbeddings, recipe.embeddings) = (false, .int4)
-          let report = try rounded(4).manifest.report
+          let program = try rounded(4)
+          first = (try recipe.with(bitsPerWeight: 4), program)
+          let report = program.manifest.report
           let table = open.map(\.tableBytes).min() ?? 0
           others = report.flashBytes - report.weightStreamBytes - table
         }

@@ -127,7 +127,7 @@ struct EvaluationReport {
     var bitsPerWeight: Double?
     var sramPeakBytes: Int?
     var flashBytes: Int?
-    var gate: Gate?
+    var gate: GateDocument?
 
     init(_ report: EvaluationReport) {
       stage = report.plan.stage.rawValue
@@ -160,7 +160,7 @@ struct EvaluationReport {
       bitsPerWeight = report.manifest?.report.bitsPerWeight
       sramPeakBytes = report.manifest?.report.sramPeakBytes
       flashBytes = report.manifest?.report.flashBytes
-      gate = report.gate.map(Gate.init)
+      gate = report.gate.map(GateDocument.init)
     }
   }
 
@@ -210,30 +210,31 @@ struct EvaluationReport {
       sameTop1 = text.comparison?.sameTop1.error
     }
   }
+}
 
-  private struct Gate: Encodable {
-    struct Row: Encodable {
-      var figure: String
-      var baseline: Double?
-      var measured: Double?
-      var change: String
-      var tolerance: String
-      var verdict: String
-    }
-    var baseline: String
-    var passed: Bool
-    var notes: [String]
-    var figures: [Row]
+/// A gate's result in a JSON object.
+struct GateDocument: Encodable {
+  struct Row: Encodable {
+    var figure: String
+    var baseline: Double?
+    var measured: Double?
+    var change: String
+    var tolerance: String
+    var verdict: String
+  }
+  var baseline: String
+  var passed: Bool
+  var notes: [String]
+  var figures: [Row]
 
-    init(_ gate: GateReport) {
-      baseline = gate.file
-      passed = gate.passed
-      notes = gate.notes
-      figures = gate.rows.map {
-        Row(
-          figure: $0.name, baseline: $0.baselineValue, measured: $0.measuredValue,
-          change: $0.change, tolerance: $0.tolerance, verdict: $0.verdict.rawValue)
-      }
+  init(_ gate: GateReport) {
+    baseline = gate.file
+    passed = gate.passed
+    notes = gate.notes
+    figures = gate.rows.map {
+      Row(
+        figure: $0.name, baseline: $0.baselineValue, measured: $0.measuredValue,
+        change: $0.change, tolerance: $0.tolerance, verdict: $0.verdict.rawValue)
     }
   }
 }

@@ -115,18 +115,11 @@ struct EvaluationRun {
       withUnsafeBytes(of: part.littleEndian) { fingerprint.update($0) }
     }
     fingerprint.update("\(plan.stage.rawValue) \(subject.context)".utf8)
-    let store = try checkpoint.map { path throws(DiagnosticError) in
-      try Checkpoint<Record>(
-        plan.text != nil && plan.task != nil ? "\(path).\(kind)" : path,
-        header: .init(kind: kind, fingerprint: fingerprint.value), count: count, resume: resume)
-    }
-    let bar = ProgressBar(label, quiet: quiet)
-    defer { bar.finish() }
-    return try RecordPool.run(
-      count, workers: workers, finished: store?.finished ?? [], make: make
-    ) { record, done throws(DiagnosticError) in
-      try store?.append(record)
-      bar.update(done, of: count)
-    }
+    return try RecordRun(
+      label: label, kind: kind, fingerprint: fingerprint.value, workers: workers,
+      checkpoint: checkpoint.map {
+        plan.text != nil && plan.task != nil ? "\($0).\(kind)" : $0
+      }, resume: resume, quiet: quiet
+    ).records(count, make: make)
   }
 }

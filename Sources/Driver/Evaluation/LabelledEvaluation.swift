@@ -70,34 +70,24 @@ struct LabelledEvaluation {
     for part in [source.withBytes { CRC32.checksum($0) }, samples.checksum] {
       withUnsafeBytes(of: part.littleEndian) { fingerprint.update($0) }
     }
-    let store = try checkpoint.map { path throws(DiagnosticError) in
-      try Checkpoint<CaseRecord>(
-        path, header: .init(kind: "labels", fingerprint: fingerprint.value),
-        count: samples.labels.count, resume: resume)
-    }
     let remembers = network.subgraphs.contains { graph in
       graph.tensors.contains(where: \.isVariable)
         || graph.operators.contains { $0.code == .builtin(.varHandle) }
     }
-    let bar = ProgressBar("classifying", quiet: quiet)
-    defer { bar.finish() }
-    let records: [CaseRecord] = try RecordPool.run(
-      samples.labels.count, workers: workers, finished: store?.finished ?? [],
-      make: { () throws(DiagnosticError) in
-        var session = try TFLiteSession(network)
-        return { index throws(DiagnosticError) in
-          if remembers { session = try TFLiteSession(network) }
-          try session.setInput(samples.input, samples.bytes[index])
-          try session.run()
-          let answer = try Self.largest(session)
-          return CaseRecord(
-            index: index, isRight: answer == samples.labels[index], answer: "\(answer)")
-        }
-      },
-      onRecord: { record, done throws(DiagnosticError) in
-        try store?.append(record)
-        bar.update(done, of: samples.labels.count)
-      })
+    let records: [CaseRecord] = try RecordRun(
+      label: "classifying", kind: "labels", fingerprint: fingerprint.value, workers: workers,
+      checkpoint: checkpoint, resume: resume, quiet: quiet
+    ).records(samples.labels.count) { () throws(DiagnosticError) in
+      var session = try TFLiteSession(network)
+      return { index throws(DiagnosticError) in
+        if remembers { session = try TFLiteSession(network) }
+        try session.setInput(samples.input, try samples.sample(index))
+        try session.run()
+        let answer = try Self.largest(session)
+        return CaseRecord(
+          index: index, isRight: answer == samples.labels[index], answer: "\(answer)")
+      }
+    }
     guard let figures = TaskFigures(records) else {
       throw DiagnosticError(
         "evaluate.samples", "has no samples", at: SourceLocation(file: self.samples))
@@ -120,10 +110,7 @@ struct LabelledEvaluation {
     let data = ConstantData(
       bytes: ByteSource(session.output(0)), encoding: .dense(element))
     let numbers = data.floats(count: tensor.shape.count) ?? []
-    return numbers.indices.max {
-      numbers[$0] < numbers[$1] || (numbers[$0] == numbers[$1] && $0 > $1)
-    }
-      ?? 0
+    return numbers.max().flatMap(numbers.firstIndex(of:)) ?? 0
   }
 
   /// The settings a baseline keeps.
@@ -170,7 +157,7 @@ struct LabelledReport {
   var json: some Encodable {
     Document(
       top1: result.figures.exactMatch.value, top1Error: result.figures.exactMatch.error,
-      cases: result.figures.cases, right: result.figures.right, gatePassed: gate?.passed)
+      cases: result.figures.cases, right: result.figures.right, gate: gate.map(GateDocument.init))
   }
 
   private struct Document: Encodable {
@@ -178,6 +165,6 @@ struct LabelledReport {
     var top1Error: Double?
     var cases: Int
     var right: Int
-    var gatePassed: Bool?
+    var gate: GateDocument?
   }
 }

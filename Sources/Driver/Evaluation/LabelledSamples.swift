@@ -6,15 +6,20 @@ import TensorCore
 
 /// Samples for the one input of a TFLite model, and which output should be the largest for each.
 struct LabelledSamples: Sendable {
-  /// The input's name, and its bytes for each sample.
-  let input: String
-  let bytes: [[UInt8]]
+  /// The right output of each sample.
   let labels: [Int]
   /// A checksum of all of it.
   let checksum: UInt32
 
-  /// The largest files that are read, in elements.
-  private static let elementLimit = 1 << 28
+  private let file: String
+  private let array: NumpyArray
+  private let tensor: TFLiteTensor
+  /// Bytes of a sample in the array, and whether they are reals that the input's scale rounds.
+  private let stride: Int
+  private let isRounded: Bool
+
+  /// The input's name.
+  var input: String { tensor.name }
 
   /// Reads `[count, …]` samples and `[count]` labels, both `.npy`.
   ///
@@ -33,68 +38,53 @@ struct LabelledSamples: Sendable {
     guard let graph = model.subgraphs.first, graph.inputs.count == 1, !graph.outputs.isEmpty else {
       throw wrong(model.name, "has not one input and an output, so samples have no place")
     }
-    let tensor = graph.tensors[graph.inputs[0]]
-    let array = try NumpyArray(ByteSource(try MappedFile(samples)), name: samples)
+    tensor = graph.tensors[graph.inputs[0]]
+    file = samples
+    array = try NumpyArray(ByteSource(try MappedFile(samples)), name: samples)
     let truth = try NumpyArray(ByteSource(try MappedFile(labels)), name: labels)
-    guard let numbers = truth.integers, truth.shape.count == truth.shape.dimensions.first ?? 0
-    else {
+    guard truth.shape.rank == 1, let numbers = truth.integers, !numbers.isEmpty else {
       throw wrong(labels, "is no row of whole numbers", "numpy.save(path, labels.astype('int32'))")
     }
-    let size = tensor.shape.count
-    guard size > 0, array.shape.count <= Self.elementLimit,
-      array.shape.count == numbers.count * size
-    else {
+    let (size, isTooLarge) = numbers.count.multipliedReportingOverflow(by: tensor.shape.count)
+    guard size > 0, !isTooLarge, array.shape.count == size else {
       throw wrong(
         samples,
         "has the shape \(array.shape); \(numbers.count) samples, as many as labels, of \(tensor.shape) were to come"
       )
     }
-    guard let element = tensor.type.element, let given = array.element else {
-      throw wrong(samples, "is of a type that \(tensor.type) cannot be filled with")
+    guard let element = tensor.type.element, let given = array.element,
+      given == element || (given == .float32 && tensor.quantised([]) != nil)
+    else {
+      throw wrong(
+        samples, "is '\(array.descriptor)', the input \(tensor.name) \(tensor.type)",
+        "samples of that type, or reals as float32 where it is quantised")
     }
+    stride = tensor.shape.count * given.byteCount
+    isRounded = given != element
     let classes = graph.tensors[graph.outputs[0]].shape.count
     if let index = numbers.firstIndex(where: { !(0..<classes).contains($0) }) {
       throw wrong(labels, "label \(index) is \(numbers[index]); the model has \(classes) outputs")
     }
-    let count = min(limit ?? numbers.count, numbers.count)
-    let width = element.byteCount
-    let rows: [[UInt8]]
-    if given == element {
-      rows = array.bytes.withBytes { raw in
-        (0..<count).map { Array(raw[$0 * size * width..<($0 + 1) * size * width]) }
-      }
-    } else if given == .float32, element.isInteger, width <= 2, let range = element.integerRange,
-      let quant = tensor.quantisation, quant.scales.count == 1
-    {
-      let (scale, zero) = (quant.scales[0], Float(quant.zeroPoints.first ?? 0))
-      let (low, high) = (Float(range.lowerBound), Float(range.upperBound))
-      var isNumber = true
-      rows = array.bytes.withBytes { raw in
-        (0..<count).map { sample in
-          (0..<size).flatMap { i -> [UInt8] in
-            let real = raw.loadUnaligned(fromByteOffset: (sample * size + i) * 4, as: Float.self)
-            let step = (real / scale).rounded(.toNearestOrAwayFromZero) + zero
-            guard step.isFinite else {
-              isNumber = false
-              return [UInt8](repeating: 0, count: width)
-            }
-            let value = Int(min(max(step, low), high))
-            return (0..<width).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
-          }
-        }
-      }
-      guard isNumber else { throw wrong(samples, "holds infinity or NaN") }
-    } else {
-      throw wrong(
-        samples, "is \(given.rawValue), the input \(tensor.name) \(tensor.type)",
-        "samples of that type, or reals as float32")
-    }
-    input = tensor.name
-    bytes = rows
-    self.labels = Array(numbers.prefix(count))
+    self.labels = Array(numbers.prefix(limit ?? numbers.count))
     var crc = CRC32()
-    for row in rows { crc.update(row) }
+    array.bytes.withBytes { crc.update($0) }
     for label in self.labels { withUnsafeBytes(of: label.littleEndian) { crc.update($0) } }
     checksum = crc.value
+  }
+
+  /// A sample as the input's bytes.
+  ///
+  /// Throws `DiagnosticError` when it holds infinity or NaN.
+  func sample(_ index: Int) throws(DiagnosticError) -> [UInt8] {
+    let bytes = array.bytes.withBytes { Array($0[index * stride..<(index + 1) * stride]) }
+    guard isRounded else { return bytes }
+    let data = ConstantData(bytes: ByteSource(bytes), encoding: .dense(.float32))
+    guard let reals = data.floats(count: tensor.shape.count), reals.allSatisfy(\.isFinite),
+      let rounded = tensor.quantised(reals)
+    else {
+      throw DiagnosticError(
+        "evaluate.samples", "sample \(index) holds infinity or NaN", at: SourceLocation(file: file))
+    }
+    return rounded
   }
 }

@@ -159,7 +159,7 @@ private struct WeightCurve {
   func divergence(bits: Double) -> Double {
     guard let first = points.first, let last = points.last else { return 0 }
     if bits <= first.bits {
-      // A bit less costs at least twice: fewer bits than any choice's are no way out.
+      // Fewer bits than any choice's are no way out: each costs e times, so that fewer are worse.
       return exp(first.loss + (first.bits - bits))
     }
     for (low, high) in zip(points, points.dropFirst()) where bits <= high.bits {

@@ -75,8 +75,7 @@ extension Quantizer {
   ) throws(DiagnosticError) -> WeightCompensator? {
     let (graph, method) = (basis.graph, basis.method)
     guard method.compensationSteps > 0, !basis.text.isEmpty,
-      try LinearLayer.all(in: graph).reduce(0, { $0 + $1.rows * $1.columns })
-        <= WeightCompensator.mostWeights
+      try weightCount(graph) <= WeightCompensator.mostWeights
     else { return nil }
     return try WeightCompensator(
       graph, basis.text, steps: method.compensationSteps, rate: method.compensationRate)

@@ -12,17 +12,8 @@ extension KernelCall {
     guard let element = target.type.element, let range = element.integerRange,
       let quant = target.quantisation, quant.axis == nil, quant.scale() > 0
     else { throw KernelError(reason: "output \(target.name) is not quantised by tensor") }
+    if source.type.type == .float32 { return target.quantised(try source.floats()) ?? [] }
     let zero = Int(quant.zeroPoint())
-    if source.type.type == .float32 {
-      let scale = quant.scale()
-      let values = try source.floats().map { value -> Int in
-        let scaled = (value / scale).rounded(.toNearestOrAwayFromZero)
-        guard scaled.isFinite else { return scaled > 0 ? range.upperBound : range.lowerBound }
-        let limited = min(max(scaled, -0x1p40), 0x1p40)
-        return min(max(Int(limited) + zero, range.lowerBound), range.upperBound)
-      }
-      return encode(values, as: element)
-    }
     guard let from = source.type.quantisation, from.axis == nil else {
       throw KernelError(reason: "input \(source.type.name) is not quantised by tensor")
     }
@@ -44,5 +35,22 @@ extension KernelCall {
     return try source.integers().flatMap { value in
       withUnsafeBytes(of: Float(scale * Double(value &- zero)).bitPattern.littleEndian, Array.init)
     }
+  }
+}
+
+extension TFLiteTensor {
+  /// Reals as the tensor holds them, as QUANTIZE does it; nil where it is not quantised as a whole.
+  public func quantised(_ reals: [Float]) -> [UInt8]? {
+    guard let element = type.element, let range = element.integerRange,
+      let quant = quantisation, quant.axis == nil, quant.scale() > 0
+    else { return nil }
+    let (scale, zero) = (quant.scale(), Int(quant.zeroPoint()))
+    let values = reals.map { value -> Int in
+      let scaled = (value / scale).rounded(.toNearestOrAwayFromZero)
+      guard scaled.isFinite else { return scaled > 0 ? range.upperBound : range.lowerBound }
+      let limited = min(max(scaled, -0x1p40), 0x1p40)
+      return min(max(Int(limited) + zero, range.lowerBound), range.upperBound)
+    }
+    return encode(values, as: element)
   }
 }
