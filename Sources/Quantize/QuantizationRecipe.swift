@@ -99,6 +99,22 @@ public struct QuantizationRecipe: Hashable, Sendable {
     weights = method
   }
 
+  /// What is wrong with a name: there is no such recipe, or it has no such option; nil for a recipe's name.
+  public static func problem(in name: String) -> String? {
+    guard QuantizationRecipe(name: name) == nil else { return nil }
+    let parts = name.split(separator: ":", maxSplits: 1)
+    guard let base = parts.first.map(String.init), QuantizationRecipe(name: base) != nil,
+      let option = parts.last?.split(separator: ",", omittingEmptySubsequences: false)
+        .first(where: { QuantizationRecipe(name: "\(base):\($0)") == nil })
+    else {
+      return "there is no recipe '\(name)'; choose one of "
+        + all.map(\.name).joined(separator: ", ") + ", or bits such as b3.8a16"
+    }
+    return
+      "recipe \(base) has no option '\(option)'; it has kv=4, keys=4, values=4, embeddings=4, rotate=1, "
+      + "outliers=0 and those of methods for weights (Docs/Quantisation.md)"
+  }
+
   /// The recipe of a mean of so many bits a weight, with this one's activations and what it does to the model before.
   ///
   /// Throws `DiagnosticError` for bits that no recipe has.

@@ -23,6 +23,7 @@ import Testing
   ])
   func wrongRecipesAreRefused(_ name: String) {
     #expect(QuantizationRecipe(name: name) == nil)
+    #expect(QuantizationRecipe.problem(in: name) != nil)
   }
 
   /// Caches are the model's: they stay when a goal chooses bits.
@@ -36,6 +37,17 @@ import Testing
     let made = try recipe.with(bitsPerWeight: 4)
     #expect(made.caches == recipe.caches)
     #expect(QuantizationRecipe(name: made.name)?.caches == recipe.caches)
+  }
+
+  @Test func wrongOptionsAreNamed() {
+    #expect(QuantizationRecipe.problem(in: "w8a16:values=4,outliers=0") == nil)
+    #expect(
+      QuantizationRecipe.problem(in: "w8a16:kv=4,values=5")?
+        .hasPrefix("recipe w8a16 has no option 'values=5'") == true)
+    #expect(
+      QuantizationRecipe.problem(in: "w5a16:kv=4")?.hasPrefix("there is no recipe 'w5a16:kv=4'")
+        == true)
+    #expect(QuantizationRecipe.problem(in: "") != nil && QuantizationRecipe.problem(in: ":") != nil)
   }
 
   @Test func embeddingTablesMayHaveFourBits() throws {

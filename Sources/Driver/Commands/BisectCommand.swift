@@ -80,10 +80,8 @@ struct BisectCommand: ParsableCommand {
   }
 
   func validate() throws {
-    for name in [quant, quantB].compactMap(\.self) where QuantizationRecipe(name: name) == nil {
-      throw ValidationError(
-        "there is no recipe '\(name)'; choose one of "
-          + QuantizationRecipe.all.map(\.name).joined(separator: ", "))
+    for name in [quant, quantB].compactMap(\.self) {
+      if let problem = QuantizationRecipe.problem(in: name) { throw ValidationError(problem) }
     }
     guard maxTokens >= 0 else { throw ValidationError("--max-tokens must not be negative") }
   }

@@ -112,9 +112,7 @@ struct CompileCommand: ParsableCommand {
 
   func validate() throws {
     guard let recipe = QuantizationRecipe(name: quant) else {
-      throw ValidationError(
-        "there is no recipe '\(quant)'; choose one of "
-          + QuantizationRecipe.all.map(\.name).joined(separator: ", "))
+      throw ValidationError(QuantizationRecipe.problem(in: quant) ?? quant)
     }
     if recipe.caches.isOpen, goal.maxKld == nil {
       throw ValidationError("kv=auto chooses by --max-kld; without it say kv=8, values=4 or kv=4")

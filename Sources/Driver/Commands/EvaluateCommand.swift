@@ -130,11 +130,7 @@ struct EvaluateCommand: ParsableCommand {
         throw ValidationError("--junit, --markdown and --sarif report a gate: add --baseline FILE")
       }
     }
-    if let quant, QuantizationRecipe(name: quant) == nil {
-      throw ValidationError(
-        "there is no recipe '\(quant)'; choose one of "
-          + QuantizationRecipe.all.map(\.name).joined(separator: ", "))
-    }
+    if let problem = quant.flatMap(QuantizationRecipe.problem) { throw ValidationError(problem) }
     guard samples == nil || !hasLanguageOption else {
       throw ValidationError(Self.twoKinds)
     }
